@@ -1,0 +1,53 @@
+# `make help` says what each target does.
+PYTHON ?= python3
+BIN := .venv/bin
+HTML := _build/html
+
+# One thread a process: two threads on two busy cores are slower than one, and with one, runs agree to the bit.
+export OMP_NUM_THREADS := 1
+export PYTHONHASHSEED := 0
+export HF_HUB_OFFLINE := 1
+export JUPYTER_PLATFORM_DIRS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book test check train lab notebooks benchmark clean
+
+help:  ## say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+book: .venv/with-book  ## build the HTML into _build/html; no notebook is run
+	$(BIN)/jupyter-book build book -W -n --keep-going
+	@echo "Open $(CURDIR)/$(HTML)/index.html"
+
+test: check  ## run every test and every notebook
+	$(BIN)/pytest -n 2 --dist loadfile tests/classifier/test_default_run.py tests/book
+	$(BIN)/pytest -n 2 --dist loadfile --nbval book
+
+check: .venv/with-test  ## lint, types and unit tests, in under two minutes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/classifier/test_default_run.py
+
+train: .venv/with-book  ## train on the BBC news, print the metrics, save the model in models/bbc
+	$(BIN)/companion train --corpus bbc --output models/bbc
+
+lab: .venv/with-lab  ## open JupyterLab on the book
+	$(BIN)/jupyter lab --notebook-dir book
+
+notebooks: .venv/with-book  ## run the notebooks whose text, or whose package, changed
+	$(BIN)/python book/_tools/notebooks.py
+
+benchmark: .venv/with-book  ## measure the recorded numbers again and write them into book/results
+	$(BIN)/python benchmarks/default_run.py --record
+
+clean:  ## remove what was built: the HTML, the models, the environment
+	rm -rf _build models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.venv/with-%: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "$(PYTHON) is $$($(PYTHON) --version); it takes Python 3.11 to 3.13: make PYTHON=python3.12 ..." >&2; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+		{ echo "the venv module is missing: sudo apt install python3-venv" >&2; rm -rf .venv; exit 1; }
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@

@@ -1,0 +1,113 @@
+"""From token ids to batches of documents of similar length.
+
+Explained in :doc:`/project/data`. A batch is padded to its longest document, so putting like beside like saves
+work; shuffling first, and sorting only inside large blocks, keeps the batches random.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from companion.classifier.text import PADDING_ID
+from companion.errors import EmptyDocumentError
+
+__all__ = ["Batch", "batches_by_length", "pad", "shuffled_batches"]
+
+_BATCHES_A_BLOCK = 16
+_TOKENS_A_BATCH = 65_536  # bounds the memory that very long documents take
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some documents, padded.
+
+    Attributes:
+        token_ids: ``(batch, time)`` int64, padded on the right.
+        lengths: ``(batch,)`` int64, each at least 1.
+        rows: ``(batch,)`` where each document stands in the sequence that the batches were made from.
+    """
+
+    token_ids: Tensor
+    lengths: Tensor
+    rows: NDArray[np.int64]
+
+
+def pad(documents: Sequence[Sequence[int]], padding_id: int = PADDING_ID) -> tuple[Tensor, Tensor]:
+    """Put documents of different lengths into one rectangle.
+
+    Args:
+        documents: The token ids of each document.
+        padding_id: What fills the rows behind the documents.
+
+    Returns:
+        ``(batch, time)`` int64 ids, and ``(batch,)`` int64 lengths.
+
+    Raises:
+        EmptyDocumentError: If a document has no token.
+
+    >>> pad([[5, 6, 7], [8]])
+    (tensor([[5, 6, 7],
+            [8, 0, 0]]), tensor([3, 1]))
+    """
+    lengths = [len(document) for document in documents]
+    if not lengths or min(lengths) == 0:
+        raise EmptyDocumentError(f"document {lengths.index(0) + 1 if lengths else 1} of the batch has no token")
+    token_ids = np.full((len(documents), max(lengths)), padding_id, dtype=np.int64)
+    for row, document in enumerate(documents):
+        token_ids[row, : len(document)] = document
+    return torch.from_numpy(token_ids), torch.tensor(lengths)
+
+
+def batches_by_length(documents: Sequence[Sequence[int]], batch_size: int) -> Iterator[Batch]:
+    """Give all documents from the shortest to the longest, for prediction.
+
+    Args:
+        documents: The token ids of each document.
+        batch_size: The most documents in a batch; batches of very long documents are smaller.
+
+    Yields:
+        The batches.
+    """
+    lengths = np.array([len(document) for document in documents], dtype=np.int64)
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < min(start + batch_size, len(order)) and (end + 1 - start) * lengths[order[end]] <= _TOKENS_A_BATCH:
+            end += 1
+        yield _batch(documents, order[start:end])
+        start = end
+
+
+def shuffled_batches(
+    documents: Sequence[Sequence[int]], batch_size: int, generator: np.random.Generator
+) -> Iterator[Batch]:
+    """Give all documents once, in random batches of similar length, for training.
+
+    Args:
+        documents: The token ids of each document.
+        batch_size: The most documents in a batch.
+        generator: Draws the order.
+
+    Yields:
+        The batches.
+    """
+    lengths = np.array([len(document) for document in documents])
+    order = generator.permutation(len(documents))
+    block = batch_size * _BATCHES_A_BLOCK
+    sorted_blocks = [
+        rows[np.argsort(lengths[rows], kind="stable")]
+        for rows in (order[start : start + block] for start in range(0, len(order), block))
+    ]
+    starts = [rows[start : start + batch_size] for rows in sorted_blocks for start in range(0, len(rows), batch_size)]
+    for number in generator.permutation(len(starts)):
+        yield _batch(documents, starts[number])
+
+
+def _batch(documents: Sequence[Sequence[int]], rows: NDArray[np.int64]) -> Batch:
+    token_ids, lengths = pad([documents[row] for row in rows])
+    return Batch(token_ids, lengths, rows)

@@ -1,0 +1,209 @@
+"""A trained classifier on disk: weights as safetensors and everything else as JSON.
+
+Explained in :doc:`/project/using`. A folder holds ``classifier.json``, which names its weights file. The weights
+are written first, under a name made from their content; then the JSON takes the place of the old one in one step.
+So whatever happens in between, the folder holds one whole classifier: the old or the new.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+import companion
+from companion.classifier.configuration import Configuration
+from companion.classifier.device import choose_device
+from companion.classifier.inference import TextClassifier
+from companion.classifier.model import LSTMClassifier
+from companion.classifier.text import Vocabulary
+from companion.errors import CheckpointError, CompanionError, OutputError
+
+__all__ = ["FORMAT_VERSION", "load_classifier", "prepare_directory", "read_description", "save_classifier"]
+
+FORMAT_VERSION = 1
+_FORMAT = "companion text classifier"
+_DESCRIPTION = "classifier.json"
+_WEIGHTS = re.compile(r"weights-[0-9a-f]{16}\.safetensors")
+
+
+def save_classifier(
+    classifier: TextClassifier, directory: str | Path, *, provenance: dict[str, Any] | None = None
+) -> Path:
+    """Write a classifier into a folder, in place of the one that may be there.
+
+    Args:
+        classifier: The trained classifier.
+        directory: The folder; it is made if it is missing.
+        provenance: What it was trained on and how it did, as JSON values; kept beside the weights.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: If the folder cannot be used or written. What was there before stays whole.
+    """
+    directory = prepare_directory(directory)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in classifier.model.state_dict().items()}
+    weights = save_tensors(tensors)
+    digest = hashlib.sha256(weights).hexdigest()
+    description = {
+        "format": _FORMAT,
+        "format_version": FORMAT_VERSION,
+        "companion": companion.__version__,
+        "weights": f"weights-{digest[:16]}.safetensors",
+        "weights_sha256": digest,
+        "configuration": dataclasses.asdict(classifier.configuration),
+        "labels": list(classifier.labels),
+        "vocabulary": classifier.vocabulary.tokens,
+        "provenance": provenance or {},
+    }
+    _write_atomically(directory / str(description["weights"]), weights)
+    text = json.dumps(description, ensure_ascii=False, indent=1, allow_nan=False)
+    _write_atomically(directory / _DESCRIPTION, text.encode("utf-8"))
+    _remove_old_weights(directory, keep=str(description["weights"]))
+    return directory
+
+
+def load_classifier(directory: str | Path, *, device: str = "auto") -> TextClassifier:
+    """Read a classifier that :func:`save_classifier` wrote.
+
+    Nothing in the folder is executed or unpickled, and the weights are held against the configuration before
+    any memory is taken for them.
+
+    Args:
+        directory: The folder.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Returns:
+        The classifier, ready to predict.
+
+    Raises:
+        CheckpointError: If the folder holds no whole classifier of this version.
+        DeviceError: If the device is not there.
+    """
+    chosen = choose_device(device)
+    description = read_description(directory)
+    path = Path(directory) / description["weights"]
+    try:
+        configuration = Configuration(**description["configuration"])
+        vocabulary = Vocabulary(description["vocabulary"])
+        labels = [str(label) for label in description["labels"]]
+        with torch.device("meta"):
+            model = LSTMClassifier(len(vocabulary), len(labels), configuration)
+    except (CompanionError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{Path(directory) / _DESCRIPTION}: damaged ({error}); {_REMEDY}") from error
+    tensors = _read_weights(path, description["weights_sha256"])
+    expected = {name: (tuple(value.shape), value.dtype) for name, value in model.state_dict().items()}
+    if {name: (tuple(value.shape), value.dtype) for name, value in tensors.items()} != expected:
+        raise CheckpointError(f"{path}: the weights do not fit the configuration beside them; {_REMEDY}")
+    model.load_state_dict(tensors, assign=True)
+    return TextClassifier(model.to(chosen), vocabulary, labels, configuration)
+
+
+def read_description(directory: str | Path) -> dict[str, Any]:
+    """Read ``classifier.json``: the configuration, labels, vocabulary and provenance of a saved classifier.
+
+    Raises:
+        CheckpointError: If it is missing, damaged, not ours, or of another version.
+    """
+    path = Path(directory) / _DESCRIPTION
+    if not path.is_file():
+        reason = "there is no such folder" if not Path(directory).is_dir() else f"there is no {_DESCRIPTION} in it"
+        raise CheckpointError(f"{directory}: no saved classifier: {reason}; train one with companion train")
+    try:
+        description = json.loads(path.read_text("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged ({error}); {_REMEDY}") from error
+    if not isinstance(description, dict) or description.get("format") != _FORMAT:
+        raise CheckpointError(f"{path}: not written by this package; give a folder made by companion train")
+    if description.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format version {description.get('format_version')!r}, and this package ({companion.__version__}) "
+            f"reads version {FORMAT_VERSION}; use companion {description.get('companion')} or train again"
+        )
+    types = {
+        "weights": str,
+        "weights_sha256": str,
+        "configuration": dict,
+        "labels": list,
+        "vocabulary": list,
+        "provenance": dict,
+    }
+    wrong = [name for name, kind in types.items() if not isinstance(description.get(name), kind)]
+    if wrong or not _WEIGHTS.fullmatch(description["weights"]):
+        raise CheckpointError(f"{path}: damaged at {', '.join(wrong) or 'weights'}; {_REMEDY}")
+    return description
+
+
+def prepare_directory(directory: str | Path) -> Path:
+    """Make sure, before the training, that a classifier can be written into a folder.
+
+    Raises:
+        OutputError: If the path is a file, holds something else than a classifier, or cannot be written.
+    """
+    directory = Path(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        others = [path.name for path in directory.iterdir() if not _is_ours(path)]
+    except OSError as error:
+        raise OutputError(
+            f"{directory}: cannot be a folder for the model ({_reason(error)}); choose another"
+        ) from error
+    if others and not (directory / _DESCRIPTION).is_file():
+        raise OutputError(f"{directory}: holds other files ({others[0]}); choose an empty or a new folder")
+    probe = directory / f".probe-{os.getpid()}.tmp"
+    _write_atomically(probe, b"probe")
+    probe.unlink()
+    return directory
+
+
+_REMEDY = "copy the folder again from where it was made, or train again"
+
+
+def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({_reason(error)}); {_REMEDY}") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CheckpointError(f"{path}: truncated or changed since it was written; {_REMEDY}")
+    try:
+        return load_tensors(data)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error}); {_REMEDY}") from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or none: into a temporary one beside it, then renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({_reason(error)}); free some space or choose another") from error
+
+
+def _remove_old_weights(directory: Path, keep: str) -> None:
+    for path in directory.iterdir():
+        if _WEIGHTS.fullmatch(path.name) and path.name != keep:
+            path.unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == _DESCRIPTION or _WEIGHTS.fullmatch(path.name) is not None or path.suffix == ".tmp"
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,0 +1,39 @@
+"""Which device the model runs on."""
+
+import torch
+
+from companion.errors import DeviceError
+
+__all__ = ["DEVICES", "choose_device"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Find a device by name.
+
+    Args:
+        name: ``"cpu"``, ``"cuda"`` or ``"mps"``; ``"auto"`` takes the fastest that is there.
+
+    Returns:
+        The device.
+
+    Raises:
+        DeviceError: If the name is not known or the device is not there.
+    """
+    available = [
+        device
+        for device, there in [
+            ("cuda", torch.cuda.is_available()),
+            ("mps", torch.backends.mps.is_available()),
+            ("cpu", True),
+        ]
+        if there
+    ]
+    if name not in DEVICES:
+        raise DeviceError(f"there is no device {name!r}; choose one of {', '.join(DEVICES)}")
+    if name == "auto":
+        return torch.device(available[0])
+    if name not in available:
+        raise DeviceError(f"the device {name!r} is not on this machine, which has {', '.join(available)}; use 'auto'")
+    return torch.device(name)

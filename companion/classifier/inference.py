@@ -1,0 +1,111 @@
+"""A trained model with its vocabulary and labels: what answers a question.
+
+Explained in :doc:`/project/using`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from companion.classifier.batches import batches_by_length
+from companion.classifier.configuration import Configuration
+from companion.classifier.model import LSTMClassifier
+from companion.classifier.text import Vocabulary, tokenize
+from companion.errors import DataError, EmptyDocumentError
+
+__all__ = ["TextClassifier", "encode"]
+
+
+class TextClassifier:
+    """A model and all that is needed to ask it.
+
+    Args:
+        model: The trained network.
+        vocabulary: The vocabulary it was trained with.
+        labels: The class of each logit.
+        configuration: How it was trained, and how it reads a document.
+    """
+
+    def __init__(
+        self,
+        model: LSTMClassifier,
+        vocabulary: Vocabulary,
+        labels: Sequence[str],
+        configuration: Configuration,
+    ) -> None:
+        self.model = model
+        self.vocabulary = vocabulary
+        self.labels = list(labels)
+        self.configuration = configuration
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's weights are."""
+        return next(self.model.parameters()).device
+
+    def predict_proba(self, texts: Sequence[str], *, batch_size: int = 64) -> NDArray[np.float64]:
+        """Give the probability of each class for each text.
+
+        The answer to a text does not depend on the texts beside it.
+
+        Args:
+            texts: The documents.
+            batch_size: How many are read at once; it changes the speed and not the answer.
+
+        Returns:
+            ``(documents, classes)``; the columns are in the order of ``labels`` and each row adds up to 1.
+
+        Raises:
+            DataError: If ``texts`` is one string and no sequence of them.
+            EmptyDocumentError: If a text has no token.
+        """
+        documents = encode(texts, self.vocabulary, self.configuration.maximum_words)
+        return self.predict_encoded(documents, batch_size=batch_size)
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """Give the most probable class of each text; see :meth:`predict_proba`."""
+        return [self.labels[index] for index in self.predict_proba(texts).argmax(axis=1)]
+
+    def predict_encoded(self, documents: Sequence[Sequence[int]], *, batch_size: int = 64) -> NDArray[np.float64]:
+        """Do the work of :meth:`predict_proba` for documents that are token ids already."""
+        probabilities = np.empty((len(documents), len(self.labels)))
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                for batch in batches_by_length(documents, batch_size):
+                    logits = self.model(batch.token_ids.to(self.device), batch.lengths.to(self.device))
+                    probabilities[batch.rows] = logits.double().softmax(dim=1).cpu().numpy()
+        finally:
+            self.model.train(was_training)
+        return probabilities
+
+
+def encode(texts: Sequence[str], vocabulary: Vocabulary, maximum_words: int) -> list[list[int]]:
+    """Turn texts into token ids, each cut to its first ``maximum_words`` tokens.
+
+    Args:
+        texts: The documents.
+        vocabulary: What gives the ids.
+        maximum_words: The most tokens kept of a document.
+
+    Returns:
+        The ids of each document.
+
+    Raises:
+        DataError: If ``texts`` is one string, or an element is no string.
+        EmptyDocumentError: If a text has no token; the message names its row, counted from 1.
+    """
+    if isinstance(texts, str):
+        raise DataError("texts is a single string; give a list of them: [text]")
+    documents = []
+    for row, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise DataError(f"row {row}: {text!r} is {type(text).__name__} and no text; fill it in or remove it")
+        tokens = tokenize(text)
+        if not tokens:
+            raise EmptyDocumentError(f"row {row}: {text[:40]!r} has no letter, digit or emoji; remove it or fill it in")
+        documents.append(vocabulary.encode(tokens[:maximum_words]))
+    return documents

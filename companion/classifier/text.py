@@ -1,0 +1,111 @@
+"""From raw text to token ids.
+
+Explained in :doc:`/project/data`. Nothing here knows about labels, batches or torch.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import regex
+
+from companion.errors import DataError
+
+__all__ = ["PADDING", "PADDING_ID", "UNKNOWN", "UNKNOWN_ID", "Vocabulary", "has_tokens", "tokenize"]
+
+PADDING, PADDING_ID = "<pad>", 0
+UNKNOWN, UNKNOWN_ID = "<unk>", 1
+
+# Scripts written without spaces are read a character at a time; a run of any other letters, marks and digits is
+# a word. Everything else separates, so "state-of-the-art" is four words and "3.14" is two.
+_TOKEN = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+    r"|\p{Emoji_Presentation}"
+    r"|[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}]]+",
+    regex.VERSION1,
+)
+
+
+def tokenize(text: str) -> list[str]:
+    """Split a text into lower-case tokens.
+
+    The text is first brought to Unicode's NFKC form, so that a full-width ``Ａ`` and a plain ``A`` are one letter.
+
+    Args:
+        text: Any text, in any script.
+
+    Returns:
+        The tokens in order: words, single Chinese or Japanese characters, and emoji. Punctuation is dropped.
+
+    >>> tokenize("Stocks rose 3.5% today!")
+    ['stocks', 'rose', '3', '5', 'today']
+    >>> tokenize("大模型，Ｃafé 🚀")
+    ['大', '模', '型', 'café', '🚀']
+    """
+    return _TOKEN.findall(_normalize(text))
+
+
+def has_tokens(text: str) -> bool:
+    """Say whether :func:`tokenize` would find anything, without reading the whole text."""
+    return _TOKEN.search(_normalize(text)) is not None
+
+
+def _normalize(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+class Vocabulary:
+    """A fixed, ordered list of tokens; a token's place in it is its id.
+
+    Id 0 is the padding and id 1 stands for every token that is not in the list. The order is by falling count,
+    then alphabetical, so that it is the same in every process.
+
+    Args:
+        tokens: All tokens by id, the padding and unknown tokens first.
+
+    Raises:
+        DataError: If the list does not start with the two special tokens or names a token twice.
+    """
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.tokens = list(tokens)
+        self._ids = {token: token_id for token_id, token in enumerate(self.tokens)}
+        if self.tokens[:2] != [PADDING, UNKNOWN] or len(self._ids) != len(self.tokens):
+            raise DataError(f"a vocabulary starts with {PADDING!r} and {UNKNOWN!r} and names every token once")
+
+    @classmethod
+    def build(
+        cls, documents: Iterable[Sequence[str]], *, minimum_count: int = 2, maximum_size: int = 50_000
+    ) -> "Vocabulary":
+        """Collect the tokens of the training documents, and of no others.
+
+        Args:
+            documents: The token lists of the training documents.
+            minimum_count: Rarer tokens become the unknown token.
+            maximum_size: The most ids, the two special ones included.
+
+        Returns:
+            The vocabulary.
+
+        >>> Vocabulary.build([["a", "b", "a"], ["b", "c"]]).tokens
+        ['<pad>', '<unk>', 'a', 'b']
+        """
+        counts = Counter(token for document in documents for token in document)
+        frequent = [token for token, count in counts.items() if count >= minimum_count]
+        frequent.sort(key=lambda token: (-counts[token], token))
+        return cls([PADDING, UNKNOWN, *frequent[: maximum_size - 2]])
+
+    def encode(self, tokens: Iterable[str]) -> list[int]:
+        """Give the id of each token; a token that is not in the vocabulary gets the unknown id."""
+        ids = self._ids
+        return [ids.get(token, UNKNOWN_ID) for token in tokens]
+
+    def decode(self, token_ids: Iterable[int]) -> list[str]:
+        """Give the token of each id."""
+        return [self.tokens[token_id] for token_id in token_ids]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._ids

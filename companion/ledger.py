@@ -1,0 +1,299 @@
+"""The results ledger: the numbers that a computation on noisy hardware produced, kept in one place.
+
+An accuracy, a time or a ratio differs a little from machine to machine, so it is never typed into prose. It is
+measured by a command, recorded in ``book/results/<topic>.json``, printed by the book from there, and checked by
+the notebooks: :func:`check` fails when a new measurement leaves the tolerance, and otherwise prints the
+*recorded* value, so that the published output is the same everywhere.
+
+The folder is ``$COMPANION_RESULTS``, or else the nearest ``book/results`` in or above the working directory.
+"""
+
+import contextlib
+import difflib
+import json
+import math
+import os
+import platform
+import re
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from companion.errors import LedgerError, OutputError
+
+__all__ = ["Result", "check", "load", "record", "recorded", "results_folder"]
+
+NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One recorded number.
+
+    Attributes:
+        name: Lower-case words joined by dots, as ``bbc.lstm.test_accuracy``; the first is the topic and the file.
+        value: The number.
+        tolerance: How far a new measurement may lie from it, in the same unit, either way.
+        unit: The unit, empty for a ratio or an accuracy.
+        command: What to run to measure it again.
+        seed: The seed of the run, or None where nothing is random.
+        device: The processor or GPU it was measured on.
+        versions: Python and the packages that took part.
+        date: The day of the measurement (UTC), as ``2026-01-31``.
+    """
+
+    name: str
+    value: float
+    tolerance: float = 0.0
+    unit: str = ""
+    command: str = ""
+    seed: int | None = None
+    device: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value to one digit more than its tolerance can tell apart; six digits where it is exact."""
+        if self.tolerance <= 0:
+            return f"{self.value:.6g}"
+        decimals = max(0, 1 - math.floor(math.log10(self.tolerance)))
+        return f"{self.value:.{decimals}f}"
+
+    @property
+    def line(self) -> str:
+        """The one line that :func:`check` prints, the same on every machine."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.name} = {self.text}{unit} (recorded, ±{self.tolerance:g})"
+
+
+def results_folder() -> Path:
+    """Find the folder of the ledger.
+
+    Returns:
+        ``$COMPANION_RESULTS`` if it is set, otherwise the nearest ``book/results`` in or above the working directory.
+
+    Raises:
+        LedgerError: If there is none.
+    """
+    if chosen := os.environ.get("COMPANION_RESULTS"):
+        return Path(chosen)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "book" / "results").is_dir() or (folder / "book" / "_toc.yml").is_file():
+            return folder / "book" / "results"
+    raise LedgerError(
+        f"no results ledger: neither {here} nor a folder above it has book/results; "
+        "run from inside the repository of the book, or set COMPANION_RESULTS to the folder"
+    )
+
+
+def load(folder: Path | None = None) -> dict[str, Result]:
+    """Read every recorded number.
+
+    Args:
+        folder: The folder with the ``*.json`` files; the ledger of :func:`results_folder` if None.
+
+    Returns:
+        The results by name, in the order of their names.
+
+    Raises:
+        LedgerError: If a file cannot be read, a record is wrong, or two records share a name.
+    """
+    folder = folder or results_folder()
+    results: dict[str, Result] = {}
+    for path in sorted(folder.glob("*.json")):
+        for result in _read(path):
+            if result.name in results:
+                raise LedgerError(f"{path}: {result.name} is recorded twice; delete one of the two")
+            results[result.name] = result
+    return dict(sorted(results.items()))
+
+
+def recorded(name: str) -> float:
+    """Look up a recorded number.
+
+    Args:
+        name: Its name, as ``bbc.lstm.test_accuracy``.
+
+    Returns:
+        The value.
+
+    Raises:
+        LedgerError: If nothing is recorded under this name.
+    """
+    return _find(name).value
+
+
+def check(name: str, measured: float) -> None:
+    """Compare a new measurement with the record, and print the record.
+
+    Args:
+        name: The name of the record.
+        measured: What has just been measured, in the unit of the record.
+
+    Raises:
+        LedgerError: If the name is unknown, or the measurement is not a number or outside the tolerance.
+    """
+    result = _find(name)
+    value = _finite(name, measured)
+    # The small slack forgives the last bit of the subtraction, nothing more.
+    if abs(value - result.value) > result.tolerance + 1e-12 * max(1.0, abs(result.value)):
+        again = f"run `{result.command}`" if result.command else "measure and record it"
+        raise LedgerError(
+            f"{name}: measured {value:g}, recorded {result.value:g}, tolerance {result.tolerance:g}"
+            f"{' ' + result.unit if result.unit else ''}; find out what changed, and if the new number is right, "
+            f"{again} again and correct the prose that leans on it"
+        )
+    print(result.line)
+
+
+def record(
+    name: str,
+    value: float,
+    *,
+    tolerance: float,
+    unit: str = "",
+    command: str = "",
+    seed: int | None = None,
+    device: str | None = None,
+    folder: Path | None = None,
+) -> Result:
+    """Write a number into the ledger, in place of an earlier one of the same name.
+
+    The versions, the date and, unless given, the processor are filled in. A crash leaves the old file or the new
+    one, never half of one.
+
+    Args:
+        name: Lower-case words joined by dots; the first names the file.
+        value: The number.
+        tolerance: How far a later measurement may lie from it.
+        unit: Its unit.
+        command: What to run to measure it again.
+        seed: The seed of the run.
+        device: ``cuda`` (the GPU's name is looked up), or any description; the processor if None.
+        folder: The folder to write to; the ledger of :func:`results_folder` if None.
+
+    Returns:
+        What was written.
+
+    Raises:
+        LedgerError: If the name has another form, or a number is not finite or the tolerance negative.
+        OutputError: If the file cannot be written.
+    """
+    if not NAME.fullmatch(name):
+        raise LedgerError(f"{name!r} is no name for a result: write lower-case words joined by dots, topic first")
+    if _finite(f"{name} (tolerance)", tolerance) < 0:
+        raise LedgerError(f"{name}: the tolerance is {tolerance:g}; it cannot be negative")
+    result = Result(
+        name=name,
+        value=_finite(name, value),
+        tolerance=float(tolerance),
+        unit=unit,
+        command=command,
+        seed=seed,
+        device=_device(device),
+        versions=_versions(),
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    path = (folder or results_folder()) / f"{name.split('.')[0]}.json"
+    kept = {old.name: old for old in _read(path)} if path.exists() else {}
+    _write(path, sorted((kept | {name: result}).values(), key=lambda each: each.name))
+    return result
+
+
+def _find(name: str) -> Result:
+    """Look up a record or say which names are near."""
+    results = load()
+    if name in results:
+        return results[name]
+    near = difflib.get_close_matches(name, results, n=3)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    raise LedgerError(f"{name} is not in the ledger {results_folder()}{hint} Record it with companion.ledger.record.")
+
+
+def _finite(name: str, value: float) -> float:
+    """Turn a number, also of NumPy or torch, into a finite float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise LedgerError(f"{name}: {value!r} is not a number; pass one number") from error
+    if not math.isfinite(number):
+        raise LedgerError(f"{name}: {number} is not a finite number; the measurement itself went wrong")
+    return number
+
+
+def _read(path: Path) -> list[Result]:
+    """Read one file: a list of records, or a dictionary of records by name."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"{path}: {error}; restore the file from version control") from error
+    if isinstance(content, dict):
+        content = [{"name": name, **row} for name, row in content.items()]
+    return [_parse(path, row) for row in content]
+
+
+def _parse(path: Path, row: Any) -> Result:
+    """Check one record of a file."""
+    known = {each.name for each in fields(Result)}
+    if not isinstance(row, dict) or not {"name", "value"} <= row.keys() or not row.keys() <= known:
+        raise LedgerError(f"{path}: {row!r} is no record; its keys are name, value and any of {sorted(known)}")
+    result = Result(**row)
+    _finite(f"{path}: {result.name}", result.value)
+    if _finite(f"{path}: {result.name} (tolerance)", result.tolerance) < 0:
+        raise LedgerError(f"{path}: {result.name} has a negative tolerance")
+    return result
+
+
+def _write(path: Path, results: list[Result]) -> None:
+    """Write a file by way of a temporary one beside it."""
+    text = json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as stream:
+            temporary = Path(stream.name)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise OutputError(f"{path}: cannot be written ({error}); the earlier record is untouched") from error
+
+
+def _device(device: str | None) -> str:
+    """Describe the device: the GPU's name for ``cuda``, the processor's name for None."""
+    if device is not None and device.split(":")[0] == "cuda":
+        import torch
+
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return device if device is not None else f"cpu ({_processor()})"
+
+
+def _processor() -> str:
+    """The processor's own name where the system tells it, otherwise its kind."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    """Python and those of the packages that this process has imported."""
+    modules = {"scikit-learn": "sklearn"}
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        if modules.get(package, package) in sys.modules:
+            versions[package] = metadata.version(package).split("+")[0]
+    return versions

@@ -1,0 +1,65 @@
+"""Tokens and the vocabulary."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from companion.classifier.text import PADDING, UNKNOWN, UNKNOWN_ID, Vocabulary, has_tokens, tokenize
+from companion.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Ｆｕｌｌ－ｗｉｄｔｈ　ｔｅｘｔ！", ["full", "width", "text"]),
+        ("Café, Zürich & naïve", ["café", "zürich", "naïve"]),
+        ("cafe\u0301", ["café"]),
+        ("good 👍🏽 day 😀", ["good", "👍", "🏽", "day", "😀"]),
+        ("我爱AI，2024年。", ["我", "爱", "ai", "2024", "年"]),
+        ("ひらがな", ["ひ", "ら", "が", "な"]),
+        ("한국어 텍스트", ["한국어", "텍스트"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("don't stop", ["don", "t", "stop"]),
+        ("…—！？", []),
+        ("", []),
+    ],
+)
+def test_tokens(text: str, tokens: list[str]) -> None:
+    assert tokenize(text) == tokens
+    assert has_tokens(text) == bool(tokens)
+
+
+@given(st.text(st.characters(exclude_categories=["Cn", "Cs"])))
+def test_tokens_are_clean(text: str) -> None:
+    tokens = tokenize(text)
+    assert has_tokens(text) == bool(tokens)
+    for token in tokens:
+        assert not any(character.isspace() for character in token)
+        assert not any(unicodedata.category(character).startswith(("P", "C", "Z")) for character in token)
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=0x24F)))
+def test_cleaning_twice_is_cleaning_once_for_latin_text(text: str) -> None:
+    tokens = tokenize(text)
+    assert tokenize(" ".join(tokens)) == tokens
+
+
+def test_ids_follow_the_counts_and_then_the_alphabet() -> None:
+    vocabulary = Vocabulary.build([["b", "c", "c", "a", "b", "rare"], ["a", "c"]])
+    assert vocabulary.tokens == [PADDING, UNKNOWN, "c", "a", "b"]
+    assert vocabulary.encode(["c", "rare", "a"]) == [2, UNKNOWN_ID, 3]
+    assert vocabulary.decode([2, 1]) == ["c", UNKNOWN]
+    assert "rare" not in vocabulary
+
+
+def test_the_size_is_bounded() -> None:
+    vocabulary = Vocabulary.build([[str(number)] * 2 for number in range(100)], maximum_size=10)
+    assert len(vocabulary) == 10
+
+
+@pytest.mark.parametrize("tokens", [[], ["a", "b"], [PADDING, UNKNOWN, "a", "a"]])
+def test_a_damaged_vocabulary_is_refused(tokens: list[str]) -> None:
+    with pytest.raises(DataError, match="names every token once"):
+        Vocabulary(tokens)

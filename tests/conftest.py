@@ -1,0 +1,51 @@
+"""Small, seeded data that every test may use."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from companion.classifier.configuration import Configuration
+from companion.classifier.corpus import Splits, split_corpus
+
+torch.set_num_threads(1)
+
+TOPICS = {
+    "sport": "goal match team coach league season striker penalty".split(),
+    "money": "bank shares profit market rates debt growth trade".split(),
+    "film": "actor director scene oscar script cinema role studio".split(),
+}
+COMMON = "the a of and to in new said after over week report two".split()
+
+
+def news(
+    documents_a_class: int = 30, *, topics: tuple[str, ...] = ("sport", "money", "film"), seed: int = 0
+) -> pd.DataFrame:
+    """Draw documents of 4 to 30 words, a third of them words of their topic."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for label in topics:
+        for _ in range(documents_a_class):
+            length = int(generator.integers(4, 31))
+            is_topic = generator.random(length) < 0.4
+            is_topic[0] = True
+            words = np.where(is_topic, generator.choice(TOPICS[label], length), generator.choice(COMMON, length))
+            rows.append((" ".join(words), label))
+    return pd.DataFrame(rows, columns=["text", "label"]).sample(frac=1, random_state=seed, ignore_index=True)
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return news()
+
+
+@pytest.fixture
+def splits(frame: pd.DataFrame) -> Splits:
+    return split_corpus(frame)
+
+
+@pytest.fixture
+def small() -> Configuration:
+    return Configuration(
+        embedding_size=8, hidden_size=8, epochs=3, batch_size=16, window=8, training_words=24, learning_rate=2e-2
+    )

@@ -1,0 +1,58 @@
+"""The plots draw what they are given, on the axes they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from companion import plots
+from companion.classifier.evaluation import evaluate_probabilities
+from tests.conftest import news
+
+EVALUATION = evaluate_probabilities(
+    ["a", "b", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]]), ["a", "b"]
+)
+HISTORY = pd.DataFrame(
+    {"training_loss": [1.0, 0.5, 0.3], "validation_loss": [1.1, 0.7, 0.8]}, index=pd.Index([1, 2, 3], name="epoch")
+)
+
+
+@pytest.fixture(autouse=True)
+def headless() -> None:
+    plt.switch_backend("Agg")
+
+
+@pytest.mark.parametrize(
+    ("draw", "data"),
+    [
+        (plots.class_counts, news(5)),
+        (plots.document_lengths, news(5)),
+        (plots.learning_curves, HISTORY),
+        (plots.confusion_heatmap, EVALUATION.confusion),
+        (plots.reliability_diagram, EVALUATION.calibration),
+    ],
+)
+def test_every_plot_is_titled_and_named(draw, data) -> None:  # type: ignore[no-untyped-def]
+    _, ax = plt.subplots()
+    assert draw(data, ax=ax) is ax
+    assert ax.get_title()
+    assert ax.get_xlabel()
+    assert draw(data) is not ax
+    plt.close("all")
+
+
+def test_the_best_epoch_is_marked() -> None:
+    ax = plots.learning_curves(HISTORY)
+    assert ax.lines[-1].get_xdata()[0] == 2
+
+
+def test_the_heatmap_shows_the_counts() -> None:
+    ax = plots.confusion_heatmap(EVALUATION.confusion)
+    assert [int(text.get_text()) for text in ax.texts] == EVALUATION.confusion.to_numpy().ravel().tolist()
+
+
+def test_the_style_is_opaque() -> None:
+    with plt.rc_context():
+        plots.use_style()
+        assert to_rgb(plt.rcParams["savefig.facecolor"]) == (1, 1, 1)
