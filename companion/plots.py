@@ -41,7 +41,7 @@ def document_lengths(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     lengths = frame.assign(tokens=[len(tokenize(text)) for text in frame["text"]])
     sns.ecdfplot(data=lengths, x="tokens", hue="label", log_scale=True, ax=ax)
-    return _named(ax, "How many documents are at most so long", "tokens (log scale)", "share of the documents")
+    return _named(ax, "How long the documents are", "tokens (log scale)", "share that is at most so long")
 
 
 def learning_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:

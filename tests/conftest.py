@@ -11,11 +11,11 @@ from companion.classifier.corpus import Splits, split_corpus
 torch.set_num_threads(1)
 
 TOPICS = {
-    "sport": "goal match team coach league season striker penalty".split(),
-    "money": "bank shares profit market rates debt growth trade".split(),
-    "film": "actor director scene oscar script cinema role studio".split(),
+    "sport": ["goal", "match", "team", "coach", "league", "season", "striker", "penalty"],
+    "money": ["bank", "shares", "profit", "market", "rates", "debt", "growth", "trade"],
+    "film": ["actor", "director", "scene", "oscar", "script", "cinema", "role", "studio"],
 }
-COMMON = "the a of and to in new said after over week report two".split()
+COMMON = ["the", "a", "of", "and", "to", "in", "new", "said", "after", "over", "week", "report", "two"]
 
 
 def news(

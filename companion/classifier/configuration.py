@@ -73,8 +73,8 @@ class Configuration:
         DataError: If a value has the wrong type or is out of its range.
     """
 
-    embedding_size: int = 128
-    hidden_size: int = 96
+    embedding_size: int = 100
+    hidden_size: int = 64
     layers: int = 1
     bidirectional: bool = True
     pooling: str = "mean+max"
@@ -84,18 +84,18 @@ class Configuration:
     word_dropout: float = 0.1
     input_dropout: float = 0.0
     window: int = 64
-    training_words: int = 256
+    training_words: int = 128
     maximum_words: int = 10_000
     minimum_count: int = 2
     maximum_vocabulary: int = 50_000
     batch_size: int = 32
-    epochs: int = 8
+    epochs: int = 6
     learning_rate: float = 3e-3
     schedule: str = "one-cycle"
     weight_decay: float = 0.01
     label_smoothing: float = 0.05
     clip_norm: float = 1.0
-    patience: int = 8
+    patience: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:
