@@ -16,30 +16,32 @@ help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: .venv/with-book  ## build the HTML into _build/html; no notebook is run
-	$(BIN)/jupyter-book build book -W -n --keep-going
+	$(BIN)/jupyter-book build book --all -W -n --keep-going
 	@echo "Open $(CURDIR)/$(HTML)/index.html"
 
-test: check  ## run every test and every notebook
-	$(BIN)/pytest -n 2 --dist loadfile tests/classifier/test_default_run.py tests/book
+test: check  ## run every test and every notebook, and measure every recorded number again
+	$(BIN)/pytest -n 2 --dist loadfile tests/book
 	$(BIN)/pytest -n 2 --dist loadfile --nbval book
+	$(BIN)/pytest -n 2 tests/test_recorded.py
 
 check: .venv/with-test  ## lint, types and unit tests, in under two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/classifier/test_default_run.py
+	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py
 
 train: .venv/with-book  ## train on the BBC news, print the metrics, save the model in models/bbc
 	$(BIN)/companion train --corpus bbc --output models/bbc
 
 lab: .venv/with-lab  ## open JupyterLab on the book
-	$(BIN)/jupyter lab --notebook-dir book
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/book/index.md
 
 notebooks: .venv/with-book  ## run the notebooks whose text, or whose package, changed
 	$(BIN)/python book/_tools/notebooks.py
 
 benchmark: .venv/with-book  ## measure the recorded numbers again and write them into book/results
-	$(BIN)/python benchmarks/default_run.py --record
+	$(BIN)/python -m benchmarks.bbc --record
+	$(BIN)/python -m benchmarks.listing_effects --record
 
 clean:  ## remove what was built: the HTML, the models, the environment
 	rm -rf _build models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache

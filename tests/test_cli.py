@@ -54,7 +54,8 @@ def test_help_says_what_there_is() -> None:
 def test_help_does_not_wait_for_torch() -> None:
     program = (
         "import sys\nfrom click.testing import CliRunner\nfrom companion.cli import main\n"
-        "CliRunner().invoke(main, ['--help'])\nprint([m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
+        "CliRunner().invoke(main, ['--help'])\n"
+        "print([m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == "[]"

@@ -27,6 +27,7 @@ __all__ = [
     "LISTED_PUNCTUATION",
     "LISTED_STOP_WORDS",
     "Effect",
+    "Fitted",
     "ListingClassifier",
     "absence_probability",
     "clean_in_place",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from companion.classifier.batches import shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
@@ -63,7 +63,7 @@ def train(
         validation: The same, other documents.
         configuration: The choices.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        progress: Whether to draw a progress bar; none is drawn where the output is no terminal or notebook.
+        progress: Whether to draw a progress bar; none is drawn where the output is no terminal.
 
     Returns:
         The classifier, the history and the best epoch.

@@ -1,0 +1,67 @@
+"""What the pages load: everything from the book itself, and buttons only where the repository has an address."""
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
+MATHJAX = Path("sphinx-mathjax-offline/static/mathjax")
+BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
+LAUNCH = {
+    "notebook_interface": "jupyterlab",
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+}
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    """Show the buttons that need a repository if, and only if, ``repository.url`` is set in ``_config.yml``."""
+    options = config.html_theme_options
+    published = bool(options.get("repository_url"))
+    options.update(dict.fromkeys(BUTTONS, published))
+    options["launch_buttons"] = LAUNCH if published else {}
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Put MathJax and its fonts into the HTML; the other files of the package are not needed."""
+    if error is not None or app.builder.format != "html":
+        return
+    source = Path(str(metadata.distribution("sphinx-mathjax-offline").locate_file(MATHJAX)))
+    target = Path(app.outdir) / "_static" / "mathjax"
+    fonts = Path("output/chtml/fonts/woff-v2")
+    (target / fonts).mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source / "tex-mml-chtml.js", target)
+    for font in (source / fonts).glob("*.woff"):
+        shutil.copy2(font, target / fonts)
+
+
+def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Jupyter Book puts the loader of Thebe on every page; its kernel would come from another host."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [file for file in context.get(kind, []) if not is_thebe(file)]
+
+
+def mend(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Correct what screen readers stumble over: the empty corner of pandas' tables, and a list without items."""
+    body = context.get("body", "").replace("<th></th>", "<td></td>")
+    context["body"] = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+
+
+def is_thebe(file: Any) -> bool:
+    """Whether a script or style sheet, inline ones too, is Thebe's."""
+    said = f"{getattr(file, 'filename', '')} {getattr(file, 'attributes', {}).get('body', '')}"
+    return "thebe" in said.lower()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension."""
+    app.connect("config-inited", configure, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", mend)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,33 @@
+"""The recorded numbers, measured again: what makes ``make test`` hold every number that the book prints.
+
+Each test measures one group of the benchmarks in full. They take minutes, so ``make check`` leaves them out.
+"""
+
+import pytest
+import torch
+
+from benchmarks import bbc, listing_effects
+from companion import ledger
+
+torch.set_num_threads(1)
+
+
+def test_the_effects_of_the_bugs() -> None:
+    for name, value in listing_effects.results().items():
+        ledger.check(name, value)
+
+
+@pytest.mark.parametrize("group", reversed(bbc.NAMES))
+def test_the_bbc_news(group: str) -> None:
+    for name, (value, _) in bbc.results(group).items():
+        ledger.check(name, value)
+        if name == "bbc.recommended.test_accuracy":
+            assert value >= 0.96, "the promise of the default run"
+        if name == "bbc.majority.test_accuracy":
+            assert value < ledger.recorded("bbc.article.test_accuracy")
+
+
+def test_nothing_is_recorded_that_is_not_measured_here() -> None:
+    """Every record belongs to a benchmark that the tests above run."""
+    commands = {record.command for record in ledger.load().values()}
+    assert commands == {bbc.COMMAND, listing_effects.COMMAND}
