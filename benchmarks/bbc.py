@@ -1,7 +1,8 @@
-"""Train on the BBC news and measure what the project chapter prints: ``python -m benchmarks.bbc [--record]``.
+"""Train on the BBC news and measure what the project chapter prints.
 
-The recommended configuration and its baselines, and the same configuration with one choice taken back at a time,
-each over three seeds of split and model; and the article's configuration over one. About eight minutes on one core.
+``python -m benchmarks.bbc [--record]``, about eight minutes on one core. The recommended configuration
+and its baselines, and the same configuration with one choice taken back at a time, each over three
+seeds of split and model; and the article's configuration over one.
 """
 
 import argparse
@@ -28,11 +29,23 @@ RECOMMENDED = CONFIGURATIONS["recommended"]
 VARIANTS: dict[str, tuple[Configuration, tuple[int, ...], float]] = {
     "recommended": (RECOMMENDED, SEEDS, 0.008),
     "random_vectors": (dataclasses.replace(RECOMMENDED, vectors="random"), SEEDS, 0.01),
-    "first_words": (dataclasses.replace(RECOMMENDED, maximum_words=RECOMMENDED.training_words), SEEDS, 0.01),
+    "first_words": (
+        dataclasses.replace(RECOMMENDED, maximum_words=RECOMMENDED.training_words),
+        SEEDS,
+        0.01,
+    ),
     "max_pooling": (dataclasses.replace(RECOMMENDED, pooling="max"), SEEDS, 0.01),
     "one_direction": (dataclasses.replace(RECOMMENDED, bidirectional=False), SEEDS, 0.01),
-    "larger": (dataclasses.replace(RECOMMENDED, hidden_size=2 * RECOMMENDED.hidden_size), SEEDS, 0.01),
-    "longer_stretch": (dataclasses.replace(RECOMMENDED, training_words=2 * RECOMMENDED.training_words), SEEDS, 0.01),
+    "larger": (
+        dataclasses.replace(RECOMMENDED, hidden_size=2 * RECOMMENDED.hidden_size),
+        SEEDS,
+        0.01,
+    ),
+    "longer_stretch": (
+        dataclasses.replace(RECOMMENDED, training_words=2 * RECOMMENDED.training_words),
+        SEEDS,
+        0.01,
+    ),
     "no_smoothing": (dataclasses.replace(RECOMMENDED, label_smoothing=0.0), SEEDS, 0.01),
     "article": (CONFIGURATIONS["article"], (0,), 0.12),  # far from converged, so it drifts most
 }
@@ -51,7 +64,12 @@ def measure_lstm(name: str) -> pd.DataFrame:
     rows = {}
     for seed in seeds:
         splits = splits_of(seed)
-        run = train(splits.train, splits.validation, dataclasses.replace(configuration, seed=seed), device="cpu")
+        run = train(
+            splits.train,
+            splits.validation,
+            dataclasses.replace(configuration, seed=seed),
+            device="cpu",
+        )
         rows[seed] = evaluate(run.classifier, splits.test).metrics
     return pd.DataFrame(rows).T
 
@@ -62,11 +80,16 @@ def measure_baselines() -> dict[str, float]:
     for seed in SEEDS:
         splits = splits_of(seed)
         table = baselines(splits.train, splits.test)["accuracy"]
-        svc = make_pipeline(TfidfVectorizer(analyzer=tokenize, sublinear_tf=True, min_df=2), LinearSVC(random_state=0))
+        svc = make_pipeline(
+            TfidfVectorizer(analyzer=tokenize, sublinear_tf=True, min_df=2),
+            LinearSVC(random_state=0),
+        )
         svc.fit(splits.train["text"], splits.train["label"])
         linear_svc = svc.score(splits.test["text"], splits.test["label"])
         rows.append([table.iloc[0], table.iloc[1], linear_svc])
-    return dict(zip(["majority", "tfidf", "tfidf_svc"], np.mean(rows, axis=0).tolist(), strict=True))
+    return dict(
+        zip(["majority", "tfidf", "tfidf_svc"], np.mean(rows, axis=0).tolist(), strict=True)
+    )
 
 
 def measure_seed_0() -> dict[str, tuple[float, float]]:
@@ -74,7 +97,9 @@ def measure_seed_0() -> dict[str, tuple[float, float]]:
     splits = splits_of(0)
     run = train(splits.train, splits.validation, RECOMMENDED, device="cpu")
     test = evaluate(run.classifier, splits.test)
-    shuffled = evaluate(run.classifier, splits.test.assign(text=splits.test["text"].map(shuffle_words)))
+    shuffled = evaluate(
+        run.classifier, splits.test.assign(text=splits.test["text"].map(shuffle_words))
+    )
     return {
         "bbc.seed_0.validation_accuracy": (float(run.history["validation_accuracy"].max()), 0.02),
         "bbc.seed_0.test_accuracy": (float(test.metrics["accuracy"]), 0.015),
@@ -94,9 +119,12 @@ def shuffle_words(text: str) -> str:
 
 
 def results(name: str) -> dict[str, tuple[float, float]]:
-    """Measure a variant, ``"baselines"`` or ``"seed_0"``: the value and the tolerance of each name of the ledger."""
+    """Measure a variant, ``"baselines"`` or ``"seed_0"``: value and tolerance by ledger name."""
     if name == "baselines":
-        return {f"bbc.{baseline}.test_accuracy": (value, 0.003) for baseline, value in measure_baselines().items()}
+        return {
+            f"bbc.{baseline}.test_accuracy": (value, 0.003)
+            for baseline, value in measure_baselines().items()
+        }
     if name == "seed_0":
         return measure_seed_0()
     table, tolerance = measure_lstm(name), VARIANTS[name][2]
@@ -116,7 +144,9 @@ def main() -> None:
     """Measure all or some, print, and record if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=NAMES)
-    parser.add_argument("--record", action="store_true", help="write the values into book/results/bbc.json")
+    parser.add_argument(
+        "--record", action="store_true", help="write the values into book/results/bbc.json"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for name in arguments.names:

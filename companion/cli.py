@@ -1,6 +1,7 @@
 """The command line: ``companion train``, ``evaluate``, ``predict`` and ``corpora``.
 
-Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130 after Ctrl-C.
+Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130
+after Ctrl-C.
 """
 
 import dataclasses
@@ -51,7 +52,9 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in [
         click.option("--label", metavar="COLUMN", help="The column of the label in FILE."),
         click.option(
-            "--text", metavar="COLUMNS", help="The column of the text in FILE, or several: title,description."
+            "--text",
+            metavar="COLUMNS",
+            help="The column of the text in FILE, or several: title,description.",
         ),
         click.option("--data", metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file."),
     ]:
@@ -60,12 +63,26 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @main.command()
-@click.option("--corpus", metavar="NAME", help="A corpus inside an installed package; bbc unless FILE is given.")
+@click.option(
+    "--corpus",
+    metavar="NAME",
+    help="A corpus inside an installed package; bbc unless FILE is given.",
+)
 @_data_options
-@click.option("--output", required=True, metavar="DIR", help="The folder for the trained classifier.")
-@click.option("--configuration", default="recommended", show_default=True, help="recommended or article.")
+@click.option(
+    "--output", required=True, metavar="DIR", help="The folder for the trained classifier."
+)
+@click.option(
+    "--configuration", default="recommended", show_default=True, help="recommended or article."
+)
 @click.option("--epochs", type=int, help="Train for so many epochs at the most.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Fixes the split and the training.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Fixes the split and the training.",
+)
 @click.option("--device", type=_DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def train(
@@ -95,7 +112,8 @@ def train(
     prepare_directory(output)
     counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     click.echo(
-        f"{counts['train']} training, {counts['validation']} validation, {counts['test']} test documents",
+        f"{counts['train']} training, {counts['validation']} validation, "
+        f"{counts['test']} test documents",
         err=True,
     )
     run = train_classifier(splits.train, splits.validation, chosen, device=device)
@@ -114,8 +132,12 @@ def train(
         click.echo(json.dumps({"output": output, **provenance}, ensure_ascii=False))
         return
     click.echo(_table(report))
-    click.echo(f"\nBest epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}")
-    click.echo(f'Ask it: companion predict {output} "Shares rose after the bank raised its forecast"')
+    click.echo(
+        f"\nBest epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}"
+    )
+    click.echo(
+        f'Ask it: companion predict {output} "Shares rose after the bank raised its forecast"'
+    )
 
 
 @main.command()
@@ -123,8 +145,15 @@ def train(
 @_data_options
 @click.option("--device", type=_DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def evaluate(directory: str, data: str | None, text: str | None, label: str | None, device: str, as_json: bool) -> None:
-    """Measure a saved classifier: on FILE, or again on the test documents that its training held out."""
+def evaluate(
+    directory: str,
+    data: str | None,
+    text: str | None,
+    label: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure a saved classifier: on FILE, or again on the test documents held out in training."""
     from companion.classifier.checkpoint import load_classifier, read_description
     from companion.classifier.corpus import read_table
     from companion.classifier.evaluation import evaluate as evaluate_classifier
@@ -134,7 +163,9 @@ def evaluate(directory: str, data: str | None, text: str | None, label: str | No
     if data is not None:
         recorded = provenance.get("source", {})
         frame = read_table(
-            data, text=text or recorded.get("text", "text"), label=label or recorded.get("label", "label")
+            data,
+            text=text or recorded.get("text", "text"),
+            label=label or recorded.get("label", "label"),
         )
     else:
         frame = _held_out(directory, provenance)
@@ -144,7 +175,9 @@ def evaluate(directory: str, data: str | None, text: str | None, label: str | No
             json.dumps(
                 {
                     "metrics": _numbers(evaluation.metrics),
-                    "intervals": {name: _numbers(row) for name, row in evaluation.intervals.iterrows()},
+                    "intervals": {
+                        name: _numbers(row) for name, row in evaluation.intervals.iterrows()
+                    },
                     "per_class": evaluation.per_class.to_dict("index"),
                     "confusion": evaluation.confusion.to_dict("index"),
                 },
@@ -153,23 +186,45 @@ def evaluate(directory: str, data: str | None, text: str | None, label: str | No
         )
         return
     click.echo(
-        _table({"test": evaluation.metrics, "baselines": provenance.get("baselines", {}) if data is None else {}})
+        _table(
+            {
+                "test": evaluation.metrics,
+                "baselines": provenance.get("baselines", {}) if data is None else {},
+            }
+        )
     )
     click.echo(f"\n{evaluation.per_class.round(3).to_string()}")
-    click.echo(f"\nA row is the true class, a column the predicted one:\n{evaluation.confusion.to_string()}")
+    click.echo(
+        "\nA row is the true class, a column the predicted one:\n"
+        f"{evaluation.confusion.to_string()}"
+    )
 
 
 @main.command()
 @click.argument("directory", metavar="DIR")
 @click.argument("texts", metavar="[TEXT ... | -]", nargs=-1)
 @click.option("--data", metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file.")
-@click.option("--text", metavar="COLUMNS", help="The column of the text in FILE, or several: title,description.")
+@click.option(
+    "--text",
+    metavar="COLUMNS",
+    help="The column of the text in FILE, or several: title,description.",
+)
 @click.option("--device", type=_DEVICES, default="auto", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a document, with all probabilities.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object a document, with all probabilities.",
+)
 def predict(
-    directory: str, texts: tuple[str, ...], data: str | None, text: str | None, device: str, as_json: bool
+    directory: str,
+    texts: tuple[str, ...],
+    data: str | None,
+    text: str | None,
+    device: str,
+    as_json: bool,
 ) -> None:
-    """Classify texts: the arguments, the rows of FILE, or with - (or in a pipe) the lines of standard input.
+    """Classify texts: the arguments, the rows of FILE, or with - (or in a pipe) the lines of stdin.
 
     Prints the class, its probability and the text, separated by tabs.
     """
@@ -183,7 +238,11 @@ def predict(
         best = int(row.argmax())
         if as_json:
             probabilities = dict(zip(classifier.labels, row.tolist(), strict=True))
-            answer = {"label": classifier.labels[best], "probabilities": probabilities, "text": document}
+            answer = {
+                "label": classifier.labels[best],
+                "probabilities": probabilities,
+                "text": document,
+            }
             click.echo(json.dumps(answer, ensure_ascii=False))
         else:
             click.echo(f"{classifier.labels[best]}\t{row[best]:.3f}\t{' '.join(document.split())}")
@@ -203,11 +262,15 @@ def corpora(as_json: bool) -> None:
     click.echo(table.to_string())
 
 
-def _source(corpus: str | None, data: str | None, text: str | None, label: str | None) -> dict[str, str]:
+def _source(
+    corpus: str | None, data: str | None, text: str | None, label: str | None
+) -> dict[str, str]:
     """Describe where the documents come from, so that the test documents can be found again."""
     if data is None:
         if text or label:
-            raise click.UsageError("--text and --label name columns of a file: give it with --data FILE")
+            raise click.UsageError(
+                "--text and --label name columns of a file: give it with --data FILE"
+            )
         return {"corpus": corpus or "bbc"}
     if corpus is not None:
         raise click.UsageError("give --corpus NAME or --data FILE, not both")
@@ -228,10 +291,16 @@ def _held_out(directory: str, provenance: dict[str, Any]) -> "pd.DataFrame":
     """Find the test documents of a training run again."""
     source = provenance.get("source")
     if not isinstance(source, dict):
-        raise DataError(f"{directory}: does not say what it was trained on; give documents with --data FILE")
+        raise DataError(
+            f"{directory}: does not say what it was trained on; give documents with --data FILE"
+        )
     recorded = source.get("sha256")
-    if recorded is not None and (not Path(source["data"]).is_file() or _sha256(source["data"]) != recorded):
-        raise DataError(f"{source['data']}: gone or changed since the training; give documents with --data FILE")
+    if recorded is not None and (
+        not Path(source["data"]).is_file() or _sha256(source["data"]) != recorded
+    ):
+        raise DataError(
+            f"{source['data']}: gone or changed since the training; give documents with --data FILE"
+        )
     return _splits(dict(source), provenance["seed"]).test
 
 
@@ -239,7 +308,9 @@ def _configuration(name: str, epochs: int | None, seed: int) -> Any:
     from companion.classifier.configuration import CONFIGURATIONS
 
     if name not in CONFIGURATIONS:
-        raise click.UsageError(f"there is no configuration {name!r}; choose {' or '.join(CONFIGURATIONS)}")
+        raise click.UsageError(
+            f"there is no configuration {name!r}; choose {' or '.join(CONFIGURATIONS)}"
+        )
     changes: dict[str, Any] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     return dataclasses.replace(CONFIGURATIONS[name], **changes)
 
@@ -263,7 +334,9 @@ def _lines(data: bytes) -> list[str]:
         lines = [line for line in data.decode("utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"standard input, line {line}: not UTF-8; convert it, for example with iconv") from error
+        raise DataError(
+            f"standard input, line {line}: not UTF-8; convert it, for example with iconv"
+        ) from error
     if not lines:
         raise DataError("standard input is empty; write one text a line")
     return lines

@@ -1,7 +1,7 @@
 """Every error that the package raises on purpose.
 
-Each message says what is wrong, where (file, row, column), and what to do. Catch :class:`CompanionError` to
-catch them all.
+Each message says what is wrong, where (file, row, column), and what to do. Catch
+:class:`CompanionError` to catch them all.
 """
 
 __all__ = [

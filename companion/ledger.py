@@ -1,11 +1,13 @@
 """The results ledger: the numbers that a computation on noisy hardware produced, kept in one place.
 
-An accuracy, a time or a ratio differs a little from machine to machine, so it is never typed into prose. It is
-measured by a command, recorded in ``book/results/<topic>.json``, printed by the book from there, and checked by
-the notebooks: :func:`check` fails when a new measurement leaves the tolerance, and otherwise prints the
-*recorded* value, so that the published output is the same everywhere.
+An accuracy, a time or a ratio differs a little from machine to machine, so it is never typed into
+prose. It is measured by a command, recorded in ``book/results/<topic>.json``, printed by the book
+from there, and checked by the notebooks: :func:`check` fails when a new measurement leaves the
+tolerance, and otherwise prints the *recorded* value, so that the published output is the same
+everywhere.
 
-The folder is ``$COMPANION_RESULTS``, or else the nearest ``book/results`` in or above the working directory.
+The folder is ``$COMPANION_RESULTS``, or else the nearest ``book/results`` in or above the working
+directory.
 """
 
 import contextlib
@@ -36,7 +38,8 @@ class Result:
     """One recorded number.
 
     Attributes:
-        name: Lower-case words joined by dots, as ``bbc.lstm.test_accuracy``; the first is the topic and the file.
+        name: Lower-case words joined by dots, as ``bbc.lstm.test_accuracy``; the first is the topic
+            and the file.
         value: The number.
         tolerance: How far a new measurement may lie from it, in the same unit, either way.
         unit: The unit, empty for a ratio or an accuracy.
@@ -59,7 +62,7 @@ class Result:
 
     @property
     def text(self) -> str:
-        """The value to one digit more than its tolerance can tell apart; six digits where it is exact."""
+        """The value to one digit more than its tolerance tells apart; six digits where exact."""
         if self.tolerance <= 0:
             return f"{self.value:.6g}"
         decimals = max(0, 1 - math.floor(math.log10(self.tolerance)))
@@ -76,7 +79,8 @@ def results_folder() -> Path:
     """Find the folder of the ledger.
 
     Returns:
-        ``$COMPANION_RESULTS`` if it is set, otherwise the nearest ``book/results`` in or above the working directory.
+        ``$COMPANION_RESULTS`` if it is set, otherwise the nearest ``book/results`` in or above the
+        working directory.
 
     Raises:
         LedgerError: If there is none.
@@ -138,7 +142,8 @@ def check(name: str, measured: float) -> None:
         measured: What has just been measured, in the unit of the record.
 
     Raises:
-        LedgerError: If the name is unknown, or the measurement is not a number or outside the tolerance.
+        LedgerError: If the name is unknown, or the measurement is not a number or outside the
+            tolerance.
     """
     result = _find(name)
     value = _finite(name, measured)
@@ -147,8 +152,8 @@ def check(name: str, measured: float) -> None:
         again = f"run `{result.command}`" if result.command else "measure and record it"
         raise LedgerError(
             f"{name}: measured {value:g}, recorded {result.value:g}, tolerance {result.tolerance:g}"
-            f"{' ' + result.unit if result.unit else ''}; find out what changed, and if the new number is right, "
-            f"{again} again and correct the prose that leans on it"
+            f"{' ' + result.unit if result.unit else ''}; find out what changed, "
+            f"and if the new number is right, {again} again and correct the prose that leans on it"
         )
     print(result.line)
 
@@ -166,8 +171,8 @@ def record(
 ) -> Result:
     """Write a number into the ledger, in place of an earlier one of the same name.
 
-    The versions, the date and, unless given, the processor are filled in. A crash leaves the old file or the new
-    one, never half of one.
+    The versions, the date and, unless given, the processor are filled in. A crash leaves the old
+    file or the new one, never half of one.
 
     Args:
         name: Lower-case words joined by dots; the first names the file.
@@ -183,11 +188,14 @@ def record(
         What was written.
 
     Raises:
-        LedgerError: If the name has another form, or a number is not finite or the tolerance negative.
+        LedgerError: If the name has another form, or a number is not finite or the tolerance
+            negative.
         OutputError: If the file cannot be written.
     """
     if not NAME.fullmatch(name):
-        raise LedgerError(f"{name!r} is no name for a result: write lower-case words joined by dots, topic first")
+        raise LedgerError(
+            f"{name!r} is no name for a result: write lower-case words joined by dots, topic first"
+        )
     if _finite(f"{name} (tolerance)", tolerance) < 0:
         raise LedgerError(f"{name}: the tolerance is {tolerance:g}; it cannot be negative")
     result = Result(
@@ -214,7 +222,10 @@ def _find(name: str) -> Result:
         return results[name]
     near = difflib.get_close_matches(name, results, n=3)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
-    raise LedgerError(f"{name} is not in the ledger {results_folder()}{hint} Record it with companion.ledger.record.")
+    raise LedgerError(
+        f"{name} is not in the ledger {results_folder()}{hint} "
+        "Record it with companion.ledger.record."
+    )
 
 
 def _finite(name: str, value: float) -> float:
@@ -224,7 +235,9 @@ def _finite(name: str, value: float) -> float:
     except (TypeError, ValueError) as error:
         raise LedgerError(f"{name}: {value!r} is not a number; pass one number") from error
     if not math.isfinite(number):
-        raise LedgerError(f"{name}: {number} is not a finite number; the measurement itself went wrong")
+        raise LedgerError(
+            f"{name}: {number} is not a finite number; the measurement itself went wrong"
+        )
     return number
 
 
@@ -243,7 +256,9 @@ def _parse(path: Path, row: Any) -> Result:
     """Check one record of a file."""
     known = {each.name for each in fields(Result)}
     if not isinstance(row, dict) or not {"name", "value"} <= row.keys() or not row.keys() <= known:
-        raise LedgerError(f"{path}: {row!r} is no record; its keys are name, value and any of {sorted(known)}")
+        raise LedgerError(
+            f"{path}: {row!r} is no record; its keys are name, value and any of {sorted(known)}"
+        )
     result = Result(**row)
     _finite(f"{path}: {result.name}", result.value)
     if _finite(f"{path}: {result.name} (tolerance)", result.tolerance) < 0:
@@ -253,11 +268,18 @@ def _parse(path: Path, row: Any) -> Result:
 
 def _write(path: Path, results: list[Result]) -> None:
     """Write a file by way of a temporary one beside it."""
-    text = json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = (
+        json.dumps(
+            [asdict(result) for result in results], indent=2, ensure_ascii=False, allow_nan=False
+        )
+        + "\n"
+    )
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as stream:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, delete=False
+        ) as stream:
             temporary = Path(stream.name)
             stream.write(text)
             stream.flush()
@@ -268,7 +290,9 @@ def _write(path: Path, results: list[Result]) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-        raise OutputError(f"{path}: cannot be written ({error}); the earlier record is untouched") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error}); the earlier record is untouched"
+        ) from error
 
 
 def _device(device: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The book's figures. Every function draws on the ``ax`` that you give, or on a new one, and returns it."""
+"""The book's figures. Each function draws on the ``ax`` given, or on a new one, and returns it."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 def use_style() -> None:
-    """Set the book's look: seaborn's white grid, colours that colour-blind readers tell apart, an opaque ground."""
+    """Set the book's look: seaborn's white grid, colour-blind safe colours, an opaque ground."""
     sns.set_theme(style="whitegrid", palette="colorblind", context="notebook")
     mpl.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100, "savefig.facecolor": "white"})
     mpl.rcParams.update({"figure.autolayout": True, "axes.titlesize": "medium"})
@@ -41,16 +41,26 @@ def document_lengths(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     lengths = frame.assign(tokens=[len(tokenize(text)) for text in frame["text"]])
     sns.ecdfplot(data=lengths, x="tokens", hue="label", log_scale=True, ax=ax)
-    return _named(ax, "How long the documents are", "tokens (log scale)", "share that is at most so long")
+    return _named(
+        ax, "How long the documents are", "tokens (log scale)", "share that is at most so long"
+    )
 
 
 def learning_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the losses by epoch, from the ``history`` of a training run, and mark the best epoch."""
     ax = _axes(ax)
-    losses = history[["training_loss", "validation_loss"]].rename(columns=lambda name: name.replace("_", " "))
+    losses = history[["training_loss", "validation_loss"]].rename(
+        columns=lambda name: name.replace("_", " ")
+    )
     sns.lineplot(data=losses, markers=True, ax=ax)
     best = int(history["validation_loss"].to_numpy().argmin())
-    ax.axvline(history.index[best], color="black", linestyle=":", linewidth=1, label="lowest validation loss")
+    ax.axvline(
+        history.index[best],
+        color="black",
+        linestyle=":",
+        linewidth=1,
+        label="lowest validation loss",
+    )
     ax.legend()
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     return _named(ax, "Loss by epoch", "epoch", "cross-entropy (nats)")
@@ -64,11 +74,13 @@ def confusion_heatmap(confusion: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def reliability_diagram(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy against the confidence by bin, from the ``calibration`` of an evaluation."""
+    """Draw the accuracy against the confidence by bin, from an evaluation's ``calibration``."""
     ax = _axes(ax)
     ax.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
     sizes = 30 + 400 * calibration["documents"] / calibration["documents"].sum()
-    ax.scatter(calibration["confidence"], calibration["accuracy"], s=sizes, color=_colour(0), label="model")
+    ax.scatter(
+        calibration["confidence"], calibration["accuracy"], s=sizes, color=_colour(0), label="model"
+    )
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
     ax.legend(loc="upper left")
     return _named(ax, "Is 90 % sure right nine times in ten?", "mean confidence", "share right")

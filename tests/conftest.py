@@ -15,11 +15,28 @@ TOPICS = {
     "money": ["bank", "shares", "profit", "market", "rates", "debt", "growth", "trade"],
     "film": ["actor", "director", "scene", "oscar", "script", "cinema", "role", "studio"],
 }
-COMMON = ["the", "a", "of", "and", "to", "in", "new", "said", "after", "over", "week", "report", "two"]
+COMMON = [
+    "the",
+    "a",
+    "of",
+    "and",
+    "to",
+    "in",
+    "new",
+    "said",
+    "after",
+    "over",
+    "week",
+    "report",
+    "two",
+]
 
 
 def news(
-    documents_a_class: int = 30, *, topics: tuple[str, ...] = ("sport", "money", "film"), seed: int = 0
+    documents_a_class: int = 30,
+    *,
+    topics: tuple[str, ...] = ("sport", "money", "film"),
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Draw documents of 4 to 30 words, a third of them words of their topic."""
     generator = np.random.default_rng(seed)
@@ -29,9 +46,13 @@ def news(
             length = int(generator.integers(4, 31))
             is_topic = generator.random(length) < 0.4
             is_topic[0] = True
-            words = np.where(is_topic, generator.choice(TOPICS[label], length), generator.choice(COMMON, length))
+            words = np.where(
+                is_topic, generator.choice(TOPICS[label], length), generator.choice(COMMON, length)
+            )
             rows.append((" ".join(words), label))
-    return pd.DataFrame(rows, columns=["text", "label"]).sample(frac=1, random_state=seed, ignore_index=True)
+    return pd.DataFrame(rows, columns=["text", "label"]).sample(
+        frac=1, random_state=seed, ignore_index=True
+    )
 
 
 @pytest.fixture
@@ -47,5 +68,11 @@ def splits(frame: pd.DataFrame) -> Splits:
 @pytest.fixture
 def small() -> Configuration:
     return Configuration(
-        embedding_size=8, hidden_size=8, epochs=3, batch_size=16, window=8, training_words=24, learning_rate=2e-2
+        embedding_size=8,
+        hidden_size=8,
+        epochs=3,
+        batch_size=16,
+        window=8,
+        training_words=24,
+        learning_rate=2e-2,
     )

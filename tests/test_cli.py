@@ -57,7 +57,9 @@ def test_help_does_not_wait_for_torch() -> None:
         "CliRunner().invoke(main, ['--help'])\n"
         "print([m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert outcome.stdout.strip() == "[]"
 
 
@@ -79,7 +81,12 @@ def test_evaluate_without_its_file_says_so(trained: Path, tmp_path: Path) -> Non
     frame = news(10)
     frame.to_csv(tmp_path / "gone.csv", index=False)
     model = tmp_path / "model"
-    assert companion("train", "--data", tmp_path / "gone.csv", "--epochs", "1", "--output", model).exit_code == 0
+    assert (
+        companion(
+            "train", "--data", tmp_path / "gone.csv", "--epochs", "1", "--output", model
+        ).exit_code
+        == 0
+    )
     (tmp_path / "gone.csv").write_text("text,label\nchanged,a\n")
     result = companion("evaluate", model)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
@@ -94,11 +101,16 @@ def test_evaluate_without_its_file_says_so(trained: Path, tmp_path: Path) -> Non
         ([], "the goal of the match\r\nbank shares"),
     ],
 )
-def test_predict_from_arguments_and_pipes(trained: Path, arguments: list[str], stdin: str | None) -> None:
+def test_predict_from_arguments_and_pipes(
+    trained: Path, arguments: list[str], stdin: str | None
+) -> None:
     result = companion("predict", trained / "model", *arguments, stdin=stdin)
     assert result.exit_code == 0, result.output
     rows = [line.split("\t") for line in result.stdout.splitlines()]
-    assert [(label, text) for label, _, text in rows] == [("sport", "the goal of the match"), ("money", "bank shares")]
+    assert [(label, text) for label, _, text in rows] == [
+        ("sport", "the goal of the match"),
+        ("money", "bank shares"),
+    ]
     assert all(0 < float(probability) <= 1 for _, probability, _ in rows)
 
 
@@ -121,19 +133,30 @@ def test_two_sources_are_one_too_many(tmp_path: Path) -> None:
         assert not (tmp_path / "model").exists()
 
 
-ROWS = "text,label\n" + "".join(f"{label} words {number},{label}\n" for number in range(9) for label in ("yes", "no"))
+ROWS = "text,label\n" + "".join(
+    f"{label} words {number},{label}\n" for number in range(9) for label in ("yes", "no")
+)
 
 BAD_TABLES = {
     "empty": (b"", "the file is empty"),
     "header only": (b"text,label\n", "a header and no row below it"),
     "one class": (b"text,label\nhello,a\nworld,a\nagain,a\n", "one class, 'a'"),
     "one row": (b"text,label\nhello,a\n", "one class, 'a'"),
-    "missing column": (b"title,label\nhello,a\n", "no column 'text'; the columns are 'title', 'label'"),
+    "missing column": (
+        b"title,label\nhello,a\n",
+        "no column 'text'; the columns are 'title', 'label'",
+    ),
     "missing text": (ROWS.encode() + b",yes\n", "row 19: the text has no letter"),
     "missing label": (ROWS.encode() + b"hello,\n", "row 19: the label is missing"),
     "empty after cleaning": (ROWS.encode() + b"?!,yes\n", "row 19: the text has no letter"),
-    "single example": (ROWS.encode() + b"hello,rare\n", "the class 'rare' has 1 document(s) (first in row 19)"),
-    "not UTF-8": (ROWS.encode() + "caf\xe9,yes\n".encode("latin-1"), "line 20: the byte 0xe9 is not UTF-8"),
+    "single example": (
+        ROWS.encode() + b"hello,rare\n",
+        "the class 'rare' has 1 document(s) (first in row 19)",
+    ),
+    "not UTF-8": (
+        ROWS.encode() + "caf\xe9,yes\n".encode("latin-1"),
+        "line 20: the byte 0xe9 is not UTF-8",
+    ),
     "zero byte": (ROWS.encode() + b"a\0b,yes\n", "line 20: a zero byte"),
     "too many fields": (ROWS.encode() + b"hello, world, again,yes\n", "not a proper table"),
     "open quote": (ROWS.encode() + b'"hello,yes\n', "not a proper table"),
@@ -146,7 +169,10 @@ BAD_JSON = {
         "row 3: labels are mixed",
     ),
     "number as text": (b'{"text":"x","label":"a"}\n{"text":7,"label":"b"}\n', "row 2: not a text"),
-    "fractions as labels": (b'{"text":"x","label":0.5}\n{"text":"y","label":1}\n', "row 1: the label is neither"),
+    "fractions as labels": (
+        b'{"text":"x","label":0.5}\n{"text":"y","label":1}\n',
+        "row 1: the label is neither",
+    ),
     "null label": (b'{"text":"x","label":null}\n', "row 1: the label is missing"),
     "key missing": (b'{"text":"x","label":"a"}\n{"label":"b"}\n', "row 2: the text has no letter"),
 }
@@ -177,7 +203,10 @@ def test_bad_data_gives_one_clear_line(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data", "nowhere.csv", "--output", "{tmp}/model"], "nowhere.csv: no such file"),
+        (
+            ["train", "--data", "nowhere.csv", "--output", "{tmp}/model"],
+            "nowhere.csv: no such file",
+        ),
         (["train", "--corpus", "imdb", "--output", "{tmp}/model"], "there is no corpus 'imdb'"),
         (["train", "--output", "{tmp}/file"], "cannot be a folder"),
         (["train", "--epochs", "0", "--output", "{tmp}/model"], "epochs is 0"),
@@ -187,18 +216,33 @@ def test_bad_data_gives_one_clear_line(name: str, tmp_path: Path) -> None:
         (["predict", "{trained}", "--data", "{trained}"], "is a folder"),
         (["predict", "{trained}", "text", "--device", "mps"], "'mps' is not on this machine"),
         (
-            ["evaluate", "{trained}", "--data", "{tmp}/other.csv", "--text", "text", "--label", "label"],
+            [
+                "evaluate",
+                "{trained}",
+                "--data",
+                "{tmp}/other.csv",
+                "--text",
+                "text",
+                "--label",
+                "label",
+            ],
             "row 1: the model was not trained on the label 'weather'",
         ),
     ],
 )
 def test_bad_arguments_give_one_clear_line(
-    arguments: list[str], message: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    message: str,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     (tmp_path / "file").write_text("")
     (tmp_path / "other.csv").write_text("text,label\nrain,weather\n")
-    result = companion(*[argument.format(tmp=tmp_path, trained=trained / "model") for argument in arguments])
+    result = companion(
+        *[argument.format(tmp=tmp_path, trained=trained / "model") for argument in arguments]
+    )
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert result.stderr.strip().count("\n") == 0

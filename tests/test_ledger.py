@@ -22,7 +22,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return results
 
 
-def test_check_prints_the_record_not_the_measurement(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_the_record_not_the_measurement(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ledger.check("toy.accuracy", 0.9511)
     ledger.check("toy.accuracy", 0.98)
     first, second = capsys.readouterr().out.splitlines()
@@ -31,7 +33,9 @@ def test_check_prints_the_record_not_the_measurement(folder: Path, capsys: pytes
 
 @pytest.mark.parametrize("measured", [0.94, 0.983, -0.96])
 def test_check_refuses_what_is_outside_the_tolerance(folder: Path, measured: float) -> None:
-    with pytest.raises(LedgerError, match=r"toy\.accuracy: measured .*recorded 0\.96213, tolerance 0\.02.*make toy"):
+    with pytest.raises(
+        LedgerError, match=r"toy\.accuracy: measured .*recorded 0\.96213, tolerance 0\.02.*make toy"
+    ):
         ledger.check("toy.accuracy", measured)
 
 
@@ -52,7 +56,9 @@ def test_the_edge_of_the_tolerance_counts_as_inside(folder: Path) -> None:
     ledger.check("toy.edge", 0.4)
 
 
-def test_an_exact_record_accepts_only_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exact_record_accepts_only_itself(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ledger.record("toy.count", 2127, tolerance=0, unit="documents")
     ledger.check("toy.count", 2127)
     assert capsys.readouterr().out == "toy.count = 2127 documents (recorded, ±0)\n"
@@ -81,7 +87,9 @@ def test_recorded_returns_the_number(folder: Path) -> None:
         (1 / 3, 0, "0.333333"),
     ],
 )
-def test_a_value_shows_one_digit_more_than_its_tolerance(value: float, tolerance: float, text: str) -> None:
+def test_a_value_shows_one_digit_more_than_its_tolerance(
+    value: float, tolerance: float, text: str
+) -> None:
     assert ledger.Result("toy.x", value, tolerance).text == text
 
 
@@ -123,7 +131,9 @@ def test_record_replaces_its_own_name_and_keeps_the_others(folder: Path) -> None
         ("toy.x", 1.0, -1.0),
     ],
 )
-def test_record_refuses_bad_records_and_writes_nothing(folder: Path, name: str, value: float, tolerance: float) -> None:
+def test_record_refuses_bad_records_and_writes_nothing(
+    folder: Path, name: str, value: float, tolerance: float
+) -> None:
     before = (folder / "toy.json").read_bytes()
     with pytest.raises(LedgerError):
         ledger.record(name, value, tolerance=tolerance)
@@ -131,7 +141,9 @@ def test_record_refuses_bad_records_and_writes_nothing(folder: Path, name: str, 
     assert [path.name for path in folder.iterdir()] == ["toy.json"]
 
 
-def test_a_write_that_fails_keeps_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_keeps_the_old_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
@@ -165,20 +177,26 @@ def test_a_name_recorded_twice_is_refused(folder: Path) -> None:
         ledger.load()
 
 
-def test_the_ledger_is_found_from_any_folder_of_the_book(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ledger_is_found_from_any_folder_of_the_book(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deep = folder.parent / "project" / "figures"
     deep.mkdir(parents=True)
     monkeypatch.chdir(deep)
     assert ledger.results_folder() == folder
 
 
-def test_the_environment_chooses_another_ledger(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_chooses_another_ledger(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path / "mine"))
     ledger.record("mine.x", 1.0, tolerance=0)
     assert list(ledger.load()) == ["mine.x"]
 
 
-def test_outside_the_book_the_error_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_the_book_the_error_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COMPANION_RESULTS", raising=False)
     with pytest.raises(LedgerError, match="COMPANION_RESULTS"):
@@ -186,7 +204,10 @@ def test_outside_the_book_the_error_says_what_to_set(tmp_path: Path, monkeypatch
 
 
 def test_importing_the_ledger_loads_nothing_heavy() -> None:
-    code = "import sys, companion.ledger; print(sorted({'torch', 'numpy', 'pandas', 'yaml'} & set(sys.modules)))"
+    code = (
+        "import sys, companion.ledger; "
+        "print(sorted({'torch', 'numpy', 'pandas', 'yaml'} & set(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
 

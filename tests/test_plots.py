@@ -14,7 +14,8 @@ EVALUATION = evaluate_probabilities(
     ["a", "b", "b", "a"], np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]]), ["a", "b"]
 )
 HISTORY = pd.DataFrame(
-    {"training_loss": [1.0, 0.5, 0.3], "validation_loss": [1.1, 0.7, 0.8]}, index=pd.Index([1, 2, 3], name="epoch")
+    {"training_loss": [1.0, 0.5, 0.3], "validation_loss": [1.1, 0.7, 0.8]},
+    index=pd.Index([1, 2, 3], name="epoch"),
 )
 
 
@@ -49,7 +50,9 @@ def test_the_best_epoch_is_marked() -> None:
 
 def test_the_heatmap_shows_the_counts() -> None:
     ax = plots.confusion_heatmap(EVALUATION.confusion)
-    assert [int(text.get_text()) for text in ax.texts] == EVALUATION.confusion.to_numpy().ravel().tolist()
+    assert [
+        int(text.get_text()) for text in ax.texts
+    ] == EVALUATION.confusion.to_numpy().ravel().tolist()
 
 
 def test_the_style_is_opaque() -> None:

@@ -1,6 +1,7 @@
-"""The recorded numbers, measured again: what makes ``make test`` hold every number that the book prints.
+"""The recorded numbers, measured again, so that ``make test`` holds all that the book prints.
 
-Each test measures one group of the benchmarks in full. They take minutes, so ``make check`` leaves them out.
+Each test measures one group of the benchmarks in full. They take minutes, so ``make check`` leaves
+them out.
 """
 
 import pytest

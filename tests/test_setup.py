@@ -15,13 +15,18 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = {
     canonicalize_name(name): version
-    for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    for name, version in re.findall(
+        r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
 }
 
 
 def requirements() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"].values()
-    listed = [Requirement(line) for line in [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]]
+    listed = [
+        Requirement(line)
+        for line in [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
+    ]
     return [requirement for requirement in listed if requirement.name != PROJECT["name"]]
 
 
@@ -61,11 +66,15 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f"## {PROJECT['version']} " in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name
+)
 def test_actions_are_pinned_and_rights_are_few(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
-    uses = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    uses = [
+        step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step
+    ]
     assert uses
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in uses)
 
@@ -79,9 +88,13 @@ def test_ci_is_what_the_readme_says() -> None:
 
 
 def test_make_help_describes_every_target_of_the_readme() -> None:
-    text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     described = set(re.findall(r"^make (\w+) ", text, re.MULTILINE))
-    named = set(re.findall(r"`make (\w+)`|^\$ .*make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    named = set(
+        re.findall(r"`make (\w+)`|^\$ .*make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    )
     assert {name for pair in named for name in pair if name} <= described
     assert {"book", "test", "check", "train", "lab", "notebooks", "clean", "help"} <= described
 
@@ -94,7 +107,11 @@ def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_text("")
     outcome = subprocess.run(
-        ["make", f"PYTHON={fake}", "book"], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["make", f"PYTHON={fake}", "book"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert outcome.returncode != 0
     assert "is Python 3.8.0; it takes Python 3.11 to 3.13" in outcome.stderr
@@ -102,6 +119,11 @@ def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
 
 
 def test_importing_the_package_is_quick() -> None:
-    program = "import sys, companion; print([m for m in ('torch', 'pandas', 'numpy', 'seaborn') if m in sys.modules])"
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        "import sys, companion; "
+        "print([m for m in ('torch', 'pandas', 'numpy', 'seaborn') if m in sys.modules])"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert outcome.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""What the pages load: everything from the book itself, and buttons only where the repository has an address."""
+"""What the pages load: everything from the book itself, and buttons only with an address."""
 
 import shutil
 from importlib import metadata
@@ -20,7 +20,7 @@ LAUNCH = {
 
 
 def configure(app: Sphinx, config: Config) -> None:
-    """Show the buttons that need a repository if, and only if, ``repository.url`` is set in ``_config.yml``."""
+    """Show the buttons that need a repository only if ``_config.yml`` sets ``repository.url``."""
     options = config.html_theme_options
     published = bool(options.get("repository_url"))
     options.update(dict.fromkeys(BUTTONS, published))
@@ -40,16 +40,22 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
         shutil.copy2(font, target / fonts)
 
 
-def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Jupyter Book puts the loader of Thebe on every page; its kernel would come from another host."""
+def drop_thebe(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Jupyter Book loads Thebe on every page; its kernel would come from another host."""
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if not is_thebe(file)]
 
 
-def mend(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Correct what screen readers stumble over: the empty corner of pandas' tables, and a list without items."""
+def mend(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Correct what screen readers stumble over: pandas' empty corner, and a list without items."""
     body = context.get("body", "").replace("<th></th>", "<td></td>")
-    context["body"] = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    context["body"] = body.replace(
+        '<div role="list" class="citation-list">', '<div class="citation-list">'
+    )
 
 
 def is_thebe(file: Any) -> bool:

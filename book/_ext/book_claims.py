@@ -1,9 +1,9 @@
 """The claims ledger: what the article says, what became of it, and the evidence.
 
-``book/claims.yml`` is a list of entries with the keys ``id``, ``statement``, ``verdict`` and ``evidence``. The
-directive ``{claims}`` renders them as a table, the role ``{claim}`` links to a row of the page
-``reference/claims``. An entry that is wrong, evidence that does not resolve, and an id that nobody knows are
-warnings of Sphinx, which ``-W`` turns into errors.
+``book/claims.yml`` is a list of entries with the keys ``id``, ``statement``, ``verdict`` and
+``evidence``. The directive ``{claims}`` renders them as a table, the role ``{claim}`` links to a
+row of the page ``reference/claims``. An entry that is wrong, evidence that does not resolve, and an
+id that nobody knows are warnings of Sphinx, which ``-W`` turns into errors.
 """
 
 # Docutils has no types.
@@ -32,7 +32,9 @@ VERDICTS = ("holds", "holds under conditions", "wrong", "outdated", "unsupported
 KEYS = ("id", "statement", "verdict", "evidence")
 ID = re.compile(r"([A-Z])(\d+)")
 TEST = re.compile(r"(tests/[\w./-]+\.py)::([\w:]+)(\[.*\])?")
-BIBLIOGRAPHY = re.compile(r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE | re.IGNORECASE)
+BIBLIOGRAPHY = re.compile(
+    r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE | re.IGNORECASE
+)
 PAGE = "reference/claims"
 
 
@@ -44,7 +46,8 @@ class Claim:
         id: A letter and a number, as ``A047``, ``E26``, ``S1``, ``L01``.
         statement: What the article says or does, in our words (MyST).
         verdict: One of :data:`VERDICTS`.
-        evidence: Page anchors (``project/model#padding``), tests, or bibliography keys (``@vaswani2017``).
+        evidence: Page anchors (``project/model#padding``), tests, or bibliography keys
+            (``@vaswani2017``).
     """
 
     id: str
@@ -70,9 +73,14 @@ def expand(text: str) -> list[str]:
         first, _, last = part.partition("-")
         ends = [ID.fullmatch(first), ID.fullmatch(last or first)]
         if ends[0] is None or ends[1] is None or ends[0][1] != ends[1][1]:
-            raise ValueError(f"{part!r} is neither an id such as A047 nor a range such as A047-A067")
+            raise ValueError(
+                f"{part!r} is neither an id such as A047 nor a range such as A047-A067"
+            )
         width = len(ends[0][2])
-        ids += [f"{ends[0][1]}{number:0{width}d}" for number in range(int(ends[0][2]), int(ends[1][2]) + 1)]
+        ids += [
+            f"{ends[0][1]}{number:0{width}d}"
+            for number in range(int(ends[0][2]), int(ends[1][2]) + 1)
+        ]
     return ids
 
 
@@ -115,22 +123,30 @@ def faults(entry: Any) -> Iterator[str]:
     if not isinstance(entry["statement"], str) or not entry["statement"].strip():
         yield f"{name} has no statement"
     if entry["verdict"] not in VERDICTS:
-        yield f"{name} has the verdict {entry['verdict']!r}; it must be one of: {', '.join(VERDICTS)}"
+        yield (
+            f"{name} has the verdict {entry['verdict']!r}; it must be one of: {', '.join(VERDICTS)}"
+        )
     evidence = entry["evidence"]
-    if not isinstance(evidence, list) or not evidence or not all(isinstance(item, str) for item in evidence):
+    if (
+        not isinstance(evidence, list)
+        or not evidence
+        or not all(isinstance(item, str) for item in evidence)
+    ):
         yield f"{name} has no evidence; list a page anchor, a test or a bibliography key"
 
 
 @cache
 def tests_of(path: Path) -> dict[str, int]:
-    """The tests of a file by name (``test_x`` or ``Class::test_x``), with their lines; parameters do not count."""
+    """The lines of a file's tests by name, ``test_x`` or ``Class::test_x``, without parameters."""
     found: dict[str, int] = {}
 
     def walk(body: list[ast.stmt], prefix: str) -> None:
         for node in body:
             if isinstance(node, ast.ClassDef):
                 walk(node.body, f"{prefix}{node.name}::")
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+                "test"
+            ):
                 found[f"{prefix}{node.name}"] = node.lineno
 
     walk(ast.parse(path.read_text(encoding="utf-8")).body, "")
@@ -201,7 +217,10 @@ class ClaimsDirective(SphinxDirective):
     """``{claims}`` with an optional letter; the option ``:ids:`` takes ids and ranges."""
 
     optional_arguments = 1
-    option_spec: ClassVar[dict[str, Any]] = {"ids": directives.unchanged, "caption": directives.unchanged}
+    option_spec: ClassVar[dict[str, Any]] = {
+        "ids": directives.unchanged,
+        "caption": directives.unchanged,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Render the table."""
@@ -210,7 +229,11 @@ class ClaimsDirective(SphinxDirective):
         claims, _ = read(ledger_path(self.env))
         chosen = self.choose(claims)
         if not chosen:
-            LOGGER.warning("no claim is chosen by {claims} %s", " ".join(self.arguments), location=self.get_location())
+            LOGGER.warning(
+                "no claim is chosen by {claims} %s",
+                " ".join(self.arguments),
+                location=self.get_location(),
+            )
             return []
         return [self.table(chosen)]
 
@@ -236,7 +259,9 @@ class ClaimsDirective(SphinxDirective):
         group = nodes.tgroup(cols=len(KEYS))
         table += group
         group += [nodes.colspec(colwidth=width) for width in (8, 52, 14, 26)]
-        head = nodes.row("", *(nodes.entry("", nodes.paragraph(text=key.capitalize())) for key in KEYS))
+        head = nodes.row(
+            "", *(nodes.entry("", nodes.paragraph(text=key.capitalize())) for key in KEYS)
+        )
         group += nodes.thead("", head)
         group += nodes.tbody("", *(self.row(claim) for claim in claims))
         return table
@@ -246,7 +271,9 @@ class ClaimsDirective(SphinxDirective):
         evidence = nodes.bullet_list()
         for item in claim.evidence:
             evidence += nodes.list_item("", nodes.paragraph("", "", *self.link(item)))
-        verdict = nodes.inline("", claim.verdict, classes=["verdict", "verdict-" + claim.verdict.replace(" ", "-")])
+        verdict = nodes.inline(
+            "", claim.verdict, classes=["verdict", "verdict-" + claim.verdict.replace(" ", "-")]
+        )
         cells = [
             nodes.paragraph("", claim.id),
             nodes.paragraph("", "", *self.inline(claim.statement)),
@@ -260,7 +287,11 @@ class ClaimsDirective(SphinxDirective):
         if not item.startswith("@"):
             return [Evidence(item=item)]
         known = bibliography(Path(self.env.srcdir) / "references.bib")
-        return self.inline(f"{{cite:t}}`{item[1:]}`") if item[1:] in known else [nodes.literal("", item)]
+        return (
+            self.inline(f"{{cite:t}}`{item[1:]}`")
+            if item[1:] in known
+            else [nodes.literal("", item)]
+        )
 
     def inline(self, text: str) -> list[nodes.Node]:
         """Parse a line of MyST."""
@@ -300,7 +331,9 @@ def pages(env: BuildEnvironment) -> set[str]:
     return found
 
 
-def reread(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+def reread(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
     """Read the tables again in every build, so that a warning is not forgotten by the next one."""
     return sorted(pages(env) & env.found_docs)
 
@@ -333,10 +366,16 @@ def resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     anchors: dict[str, dict[str, str]] = app.companion_anchors  # type: ignore[attr-defined]
     for node in waiting:
         item = node["item"]
-        node.replace_self(test_link(app, item) if item.startswith("tests/") else page_link(app, docname, node, anchors))
+        node.replace_self(
+            test_link(app, item)
+            if item.startswith("tests/")
+            else page_link(app, docname, node, anchors)
+        )
 
 
-def page_link(app: Sphinx, docname: str, node: Evidence, anchors: dict[str, dict[str, str]]) -> nodes.Node:
+def page_link(
+    app: Sphinx, docname: str, node: Evidence, anchors: dict[str, dict[str, str]]
+) -> nodes.Node:
     """A link to a place of the book, by the title of its page and section."""
     page, _, anchor = node["item"].partition("#")
     if anchor not in anchors.get(page, {}):
@@ -345,7 +384,9 @@ def page_link(app: Sphinx, docname: str, node: Evidence, anchors: dict[str, dict
     if text is None:
         title, section = app.env.titles[page].astext(), anchors[page][anchor]
         text = title if section in {"", title} else f"{title}: {section}"
-    return make_refnode(app.builder, docname, page, anchor, nodes.inline("", text), node.get("hint"))
+    return make_refnode(
+        app.builder, docname, page, anchor, nodes.inline("", text), node.get("hint")
+    )
 
 
 def test_link(app: Sphinx, item: str) -> nodes.Node:
@@ -356,8 +397,12 @@ def test_link(app: Sphinx, item: str) -> nodes.Node:
     path = Path(app.srcdir).parent / match[1] if match else None
     if not options.get("repository_url") or match is None or path is None or not path.is_file():
         return literal
-    address = f"{options['repository_url']}/blob/{options.get('repository_branch', 'main')}/{match[1]}"
-    return nodes.reference("", "", literal, refuri=f"{address}#L{tests_of(path).get(match[2], 1)}", internal=False)
+    address = (
+        f"{options['repository_url']}/blob/{options.get('repository_branch', 'main')}/{match[1]}"
+    )
+    return nodes.reference(
+        "", "", literal, refuri=f"{address}#L{tests_of(path).get(match[2], 1)}", internal=False
+    )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A page that is a notebook must be one whose run went well.
 
-The book is built from stored outputs, so nothing fails when a stored output is an error. This extension applies
-:mod:`notebook_checks` to every page that is a notebook; each problem is a warning, which ``-W`` turns into an error.
+The book is built from stored outputs, so nothing fails when a stored output is an error. This
+extension applies :mod:`notebook_checks` to every page that is a notebook; each problem is a
+warning, which ``-W`` turns into an error.
 """
 
 import json

@@ -1,8 +1,9 @@
 """Numbers from the results ledger in the prose.
 
-``{result}`bbc.lstm.test_accuracy``` prints the recorded value, ``{result}`bbc.lstm.test_accuracy|.1%``` formats
-it as Python does. ``{results}`` renders the ledger, or with an argument those whose name starts so, as a table.
-A name that is not recorded is a warning of Sphinx, which ``-W`` turns into an error.
+``{result}`bbc.lstm.test_accuracy``` prints the recorded value,
+``{result}`bbc.lstm.test_accuracy|.1%``` formats it as Python does. ``{results}`` renders it,
+or with an argument those whose name starts so, as a table. A name that is not recorded is a warning
+of Sphinx, which ``-W`` turns into an error.
 """
 
 # Docutils has no types.
@@ -73,7 +74,9 @@ class ResultsDirective(SphinxDirective):
         self.env.note_reread()
         prefix = self.arguments[0] if self.arguments else ""
         try:
-            found = [result for name, result in results(self.env).items() if name.startswith(prefix)]
+            found = [
+                result for name, result in results(self.env).items() if name.startswith(prefix)
+            ]
         except LedgerError as error:
             LOGGER.warning(str(error), location=self.get_location())
             return []
@@ -89,7 +92,9 @@ class ResultsDirective(SphinxDirective):
         group = nodes.tgroup(cols=len(HEAD))
         table += group
         group += [nodes.colspec(colwidth=width) for width in (20, 14, 8, 6, 18, 10, 24)]
-        group += nodes.thead("", nodes.row("", *(nodes.entry("", nodes.paragraph(text=name)) for name in HEAD)))
+        group += nodes.thead(
+            "", nodes.row("", *(nodes.entry("", nodes.paragraph(text=name)) for name in HEAD))
+        )
         group += nodes.tbody("", *(row(result) for result in found))
         return table
 
@@ -100,7 +105,11 @@ def row(result: Result) -> nodes.row:
     command: nodes.Node = nodes.literal("", result.command) if result.command else nodes.Text("—")
     cells = [
         nodes.literal("", result.name),
-        nodes.Text(f"{result.text} ± {result.tolerance:g}" if result.tolerance else f"{result.text} (exact)"),
+        nodes.Text(
+            f"{result.text} ± {result.tolerance:g}"
+            if result.tolerance
+            else f"{result.text} (exact)"
+        ),
         nodes.Text(result.unit or "—"),
         nodes.Text("—" if result.seed is None else str(result.seed)),
         nodes.Text(f"{result.device}; {versions}" if versions else result.device),

@@ -6,7 +6,8 @@ On top of nbval it
 - compares figures by their pixels, which nbval does not compare at all;
 - fails a ``raises-exception`` cell that raises nothing;
 - ignores stderr, where progress bars and warnings go;
-- keeps history in the kernel, as every front end does, so that ``_`` and a trailing ``;`` mean the same.
+- keeps history in the kernel, as every front end does, so that ``_`` and a trailing ``;`` mean the
+  same.
 """
 
 import base64
@@ -25,7 +26,8 @@ from PIL import Image
 # A pixel differs if a channel moves by more than LEVEL of 255; SHARE of the pixels may.
 LEVEL = 32
 SHARE = 0.001
-# A cell that draws what was trained may allow more, since processors differ: its metadata names the share.
+# A cell that draws what was trained may allow more, since processors differ: its metadata names the
+# share.
 TOLERANCE = "figure_tolerance"
 
 
@@ -70,7 +72,11 @@ class StrictCell(IPyNbCell):  # type: ignore[misc]
         """Make a strict cell out of one that nbval collected."""
         cell.options["skip"] = cell.options["skip"] or bool(tags(cell.cell) & SKIPS)
         strict: StrictCell = cls.from_parent(
-            cell.parent, name=cell.name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options
+            cell.parent,
+            name=cell.name,
+            cell_num=cell.cell_num,
+            cell=cell.cell,
+            options=cell.options,
         )
         return strict
 
@@ -87,7 +93,9 @@ class StrictCell(IPyNbCell):  # type: ignore[misc]
             return False
         stored, new = list(figures(ref)), list(figures(test))
         if len(stored) != len(new):
-            self.comparison_traceback.append(f"{len(stored)} figures are stored, {len(new)} were drawn")
+            self.comparison_traceback.append(
+                f"{len(stored)} figures are stored, {len(new)} were drawn"
+            )
             return False
         share = self.cell["metadata"].get(TOLERANCE, SHARE)
         for number, (left, right) in enumerate(zip(stored, new, strict=True), 1):
@@ -109,7 +117,10 @@ def figures(outputs: Iterable[Any]) -> Iterator[np.ndarray]:
 def figure_difference(stored: np.ndarray, new: np.ndarray, allowed: float = SHARE) -> str:
     """Say how two figures differ; nothing if they agree within the tolerance."""
     if stored.shape != new.shape:
-        return f"stored {stored.shape[1]} × {stored.shape[0]} pixels, drawn {new.shape[1]} × {new.shape[0]}"
+        return (
+            f"stored {stored.shape[1]} × {stored.shape[0]} pixels, "
+            f"drawn {new.shape[1]} × {new.shape[0]}"
+        )
     share = float((np.abs(stored - new).max(axis=2) > LEVEL).mean())
     return f"{share:.2%} of the pixels differ, {allowed:.2%} may" if share > allowed else ""
 

@@ -1,9 +1,9 @@
 """What a stored notebook must be, so that comparing it with a new run means something.
 
-nbval compares the outputs of a run with the stored ones. It is silent where nothing is stored: a cell that never
-ran, a figure that is missing, an exception that does not come. These checks read the file alone, without a kernel;
-``nbval_strict`` makes pytest apply them, the Sphinx extension applies them to the pages, and ``notebooks`` applies
-them before it replaces a notebook.
+nbval compares the outputs of a run with the stored ones. It is silent where nothing is stored: a
+cell that never ran, a figure that is missing, an exception that does not come. These checks read
+the file alone, without a kernel; ``nbval_strict`` makes pytest apply them, the Sphinx extension
+applies them to the pages, and ``notebooks`` applies them before it replaces a notebook.
 """
 
 import re
@@ -68,7 +68,12 @@ def problems(notebook: Any) -> list[Problem]:
     for number, cell in enumerate(code_cells(notebook), 1):
         skipped = bool(tags(cell) & SKIPS)
         expected += not (skipped and cell["execution_count"] is None)
-        messages = [*order(cell, expected, skipped), *exceptions(cell), *reasons(cell), *paths(cell)]
+        messages = [
+            *order(cell, expected, skipped),
+            *exceptions(cell),
+            *reasons(cell),
+            *paths(cell),
+        ]
         found += [Problem(number, message) for message in messages]
     return found
 
@@ -81,7 +86,10 @@ def order(cell: Any, expected: int, skipped: bool) -> list[str]:
     if count is None:
         return [] if skipped else ["it was never run; execute the notebook (make notebooks)"]
     if count != expected:
-        return [f"it ran as number {count} where {expected} is due; run all cells in order in a fresh kernel"]
+        return [
+            f"it ran as number {count} where {expected} is due; "
+            "run all cells in order in a fresh kernel"
+        ]
     return []
 
 
@@ -90,9 +98,14 @@ def exceptions(cell: Any) -> list[str]:
     errors = [output for output in cell["outputs"] if output["output_type"] == "error"]
     announced = bool(tags(cell) & RAISES)
     if errors and not announced:
-        return [f"it stores {errors[0]['ename']}: {errors[0]['evalue']}; correct it, or tag it raises-exception"]
+        return [
+            f"it stores {errors[0]['ename']}: {errors[0]['evalue']}; "
+            "correct it, or tag it raises-exception"
+        ]
     if announced and not errors and cell["execution_count"] is not None:
-        return ["it is tagged raises-exception and stores no error; remove the tag, or make it raise"]
+        return [
+            "it is tagged raises-exception and stores no error; remove the tag, or make it raise"
+        ]
     return []
 
 
@@ -100,7 +113,10 @@ def reasons(cell: Any) -> list[str]:
     """A tag that keeps nbval from comparing says why."""
     silenced = sorted(tags(cell) & (SKIPS | IGNORES))
     if silenced and not str(cell["metadata"].get(REASON, "")).strip():
-        return [f"it is tagged {', '.join(silenced)} without a reason; write one into its metadata as {REASON}"]
+        return [
+            f"it is tagged {', '.join(silenced)} without a reason; "
+            f"write one into its metadata as {REASON}"
+        ]
     return []
 
 
@@ -124,6 +140,8 @@ def texts(output: Any) -> str:
     """All that an output says in words, without its colours; pictures are left out."""
     parts = [output.get("text", ""), output.get("ename", ""), output.get("evalue", "")]
     parts += output.get("traceback", [])
-    parts += [value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")]
+    parts += [
+        value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")
+    ]
     joined = "\n".join("".join(part) if isinstance(part, list) else str(part) for part in parts)
     return re.sub(r"\x1b\[[0-9;]*m", "", joined)

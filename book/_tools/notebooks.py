@@ -1,9 +1,10 @@
-"""Keep ``book/_src/**/*.md`` and ``book/**/*.ipynb`` the same notebooks, and execute those that changed.
+"""Keep ``book/_src/**/*.md`` and ``book/**/*.ipynb`` the same, and execute what changed.
 
-The text is what is edited; the notebook is the text, executed. A notebook is executed again when its text
-changed, or when the modules of the package that it imports, or the recorded results that it checks, did.
-The notebook keeps the two digests that decide this in its metadata. A notebook that was edited by itself, say
-in JupyterLab without jupytext, gives its text back. When an execution fails, the old notebook stays.
+The text is what is edited; the notebook is the text, executed. A notebook is executed again when
+its text changed, or when the modules of the package that it imports, or the recorded results that
+it checks, did. The notebook keeps the two digests that decide this in its metadata. A notebook that
+was edited by itself, say in JupyterLab without jupytext, gives its text back. When an execution
+fails, the old notebook stays.
 
 Run it as ``python book/_tools/notebooks.py [--check] [--force] [NAME ...]``.
 """
@@ -35,7 +36,9 @@ from notebook_checks import problems
 CELL_TIMEOUT = 120
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What front ends add to cells and readers do not need.
-EPHEMERAL = frozenset({"execution", "trusted", "collapsed", "scrolled", "editable", "slideshow", "vscode", "jupyter"})
+EPHEMERAL = frozenset(
+    {"execution", "trusted", "collapsed", "scrolled", "editable", "slideshow", "vscode", "jupyter"}
+)
 HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
 
@@ -57,7 +60,7 @@ class Pair:
         self.notebook = root / "book" / f"{name}.ipynb"
 
     def read_text(self) -> Any:
-        """Read the text as a notebook without outputs, with cell ids that depend on nothing but the cells."""
+        """Read the text as a notebook without outputs, whose cell ids depend on the cells alone."""
         notebook = jupytext.read(self.text, fmt="md:myst")
         seen: dict[str, int] = {}
         for cell in notebook.cells:
@@ -76,7 +79,10 @@ class Pair:
 def pairs(root: Path) -> list[Pair]:
     """Every text in ``book/_src``, as a pair; its notebook need not exist yet."""
     source = root / "book" / "_src"
-    return [Pair(root, path.relative_to(source).with_suffix("").as_posix()) for path in sorted(source.rglob("*.md"))]
+    return [
+        Pair(root, path.relative_to(source).with_suffix("").as_posix())
+        for path in sorted(source.rglob("*.md"))
+    ]
 
 
 def orphans(root: Path) -> list[str]:
@@ -95,14 +101,18 @@ def digest(text: str) -> str:
 def source_digest(notebook: Any) -> str:
     """The digest of what an author writes: kinds, sources and metadata of the cells."""
     cells = [
-        [cell.cell_type, cell.source.strip(), {k: v for k, v in cell.metadata.items() if k not in EPHEMERAL}]
+        [
+            cell.cell_type,
+            cell.source.strip(),
+            {k: v for k, v in cell.metadata.items() if k not in EPHEMERAL},
+        ]
         for cell in notebook.cells
     ]
     return digest(json.dumps(cells, sort_keys=True, ensure_ascii=False))
 
 
 def imported(code: str, package: str = "companion") -> set[str]:
-    """The modules of the package that some code imports, wherever in it; names it imports from them count too."""
+    """The modules of the package that code imports, wherever; names imported from them count."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
@@ -120,8 +130,8 @@ def dependencies(root: Path, notebook: Any) -> list[Path]:
         notebook: The notebook.
 
     Returns:
-        The modules of the package that it imports, and theirs; all modules where it runs the command line; the
-        recorded results too where it reads them.
+        The modules of the package that it imports, and theirs; all modules where it runs the
+        command line; the recorded results too where it reads them.
     """
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     python = "\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in code.splitlines())
@@ -129,7 +139,9 @@ def dependencies(root: Path, notebook: Any) -> list[Path]:
         waiting = imported(python)
     except SyntaxError:
         waiting = {"companion.cli"}
-    if re.search(r"""^\s*[%!].*companion|["'](?:companion|-m)["' ]|companion\.cli""", code, re.MULTILINE):
+    if re.search(
+        r"""^\s*[%!].*companion|["'](?:companion|-m)["' ]|companion\.cli""", code, re.MULTILINE
+    ):
         waiting.add("companion.cli")
     files = set(_closure(root, waiting))
     if root / "companion" / "ledger.py" in files:
@@ -156,7 +168,12 @@ def _closure(root: Path, names: set[str]) -> Iterator[Path]:
 def fingerprint(root: Path, notebook: Any) -> str:
     """The digest of all that a notebook depends on."""
     files = dependencies(root, notebook)
-    return digest("\n".join(f"{path.relative_to(root).as_posix()} {digest(path.read_text('utf-8'))}" for path in files))
+    return digest(
+        "\n".join(
+            f"{path.relative_to(root).as_posix()} {digest(path.read_text('utf-8'))}"
+            for path in files
+        )
+    )
 
 
 def state(pair: Pair) -> str:
@@ -166,8 +183,9 @@ def state(pair: Pair) -> str:
         pair: The pair.
 
     Returns:
-        ``fresh``; ``missing`` (no notebook yet); ``text`` (the text was edited); ``notebook`` (the notebook was
-        edited); ``both`` (both were, differently); or ``package`` (what it imports changed).
+        ``fresh``; ``missing`` (no notebook yet); ``text`` (the text was edited); ``notebook`` (the
+        notebook was edited); ``both`` (both were, differently); or ``package`` (what it imports
+        changed).
     """
     text, notebook = pair.read_text(), pair.read_notebook()
     if notebook is None:
@@ -194,7 +212,8 @@ def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> Any:
         The executed notebook, ready to be written.
 
     Raises:
-        RuntimeError: If a cell fails or takes too long, or the result is no notebook for readers; it says which cell.
+        RuntimeError: If a cell fails or takes too long, or the result is no notebook for readers;
+            it says which cell.
     """
     notebook = pair.read_text()
     folder = pair.notebook.parent
@@ -223,7 +242,9 @@ def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> Any:
 def where(notebook: Any) -> str:
     """Name the last code cell that started."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    started = [number for number, cell in enumerate(cells, 1) if cell.execution_count or cell.outputs]
+    started = [
+        number for number, cell in enumerate(cells, 1) if cell.execution_count or cell.outputs
+    ]
     return f"code cell {started[-1] if started else 1}:"
 
 
@@ -234,10 +255,17 @@ def tidy(notebook: Any) -> None:
         cell.metadata.pop("execution", None)
         for output in cell.outputs:
             if output.output_type == "stream" and output.name == "stderr":
-                print(f"  code cell {number} wrote to stderr, which is not kept: {output.text.strip()[-300:]}")
+                print(
+                    f"  code cell {number} wrote to stderr, which is not kept: "
+                    f"{output.text.strip()[-300:]}"
+                )
             if output.output_type == "error":
                 output.traceback = [relative(line) for line in output.traceback]
-        cell.outputs = [out for out in cell.outputs if (out.output_type, out.get("name")) != ("stream", "stderr")]
+        cell.outputs = [
+            out
+            for out in cell.outputs
+            if (out.output_type, out.get("name")) != ("stream", "stderr")
+        ]
 
 
 def relative(line: str) -> str:
@@ -253,7 +281,9 @@ def relative(line: str) -> str:
 def write(path: Path, content: str) -> None:
     """Write a file by way of a temporary one beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as stream:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, delete=False
+    ) as stream:
         temporary = Path(stream.name)
         stream.write(content)
     temporary.chmod(0o644)
@@ -266,7 +296,9 @@ def give_back(pair: Pair) -> None:
     language = notebook.metadata.get("language_info", {})
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": language})
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k not in EPHEMERAL})
+        cell.metadata = nbformat.from_dict(
+            {k: v for k, v in cell.metadata.items() if k not in EPHEMERAL}
+        )
     header = HEADER.match(pair.text.read_text(encoding="utf-8"))
     body = HEADER.sub("", jupytext.writes(notebook, fmt="md:myst"), count=1)
     write(pair.text, (header.group() if header else "") + body)
@@ -285,7 +317,10 @@ def update(pair: Pair, *, force: bool = False, timeout: int = CELL_TIMEOUT) -> b
     """
     found = state(pair)
     if found == "both":
-        print(f"{pair.name}: the text and the notebook were both edited; choose one, and delete or revert the other")
+        print(
+            f"{pair.name}: the text and the notebook were both edited; "
+            "choose one, and delete or revert the other"
+        )
         return False
     if found == "notebook":
         give_back(pair)
@@ -309,13 +344,17 @@ def differences(root: Path) -> list[str]:
         root: The repository.
 
     Returns:
-        One line for each. A notebook that is older than the package is no difference: nbval judges its outputs.
+        One line for each. A notebook that is older than the package is no difference: nbval judges
+        its outputs.
     """
     lines = [f"{name}: has no text in book/_src" for name in orphans(root)]
     for pair in pairs(root):
         notebook = pair.read_notebook()
         if "formats" in jupytext.read(pair.text, fmt="md:myst").metadata.get("jupytext", {}):
-            lines.append(f"{pair.name}: its header has `formats:`, which belongs to jupytext.toml; delete the line")
+            lines.append(
+                f"{pair.name}: its header has `formats:`, "
+                "which belongs to jupytext.toml; delete the line"
+            )
         if notebook is None:
             lines.append(f"{pair.name}: has no notebook; run make notebooks")
         elif source_digest(pair.read_text()) != source_digest(notebook):
@@ -334,18 +373,31 @@ def main(arguments: list[str] | None = None) -> int:
     """
     about = "Execute the notebooks whose text or package changed."
     parser = argparse.ArgumentParser(prog="notebooks.py", description=about)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these, as project/model; all if none is named")
-    parser.add_argument("--check", action="store_true", help="report the pairs that differ, change nothing")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="only these, as project/model; all if none is named",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="report the pairs that differ, change nothing"
+    )
     parser.add_argument("--force", action="store_true", help="execute what is fresh, too")
-    parser.add_argument("--timeout", type=int, default=CELL_TIMEOUT, help="seconds that a cell may take")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--timeout", type=int, default=CELL_TIMEOUT, help="seconds that a cell may take"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path(__file__).resolve().parents[2], help=argparse.SUPPRESS
+    )
     options = parser.parse_args(arguments)
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     if options.check:
         lines = differences(options.root)
         print("\n".join(lines) or "every notebook equals its text")
         return int(bool(lines))
-    chosen = [pair for pair in pairs(options.root) if not options.names or pair.name in options.names]
+    chosen = [
+        pair for pair in pairs(options.root) if not options.names or pair.name in options.names
+    ]
     if unknown := set(options.names) - {pair.name for pair in chosen}:
         parser.error(f"no text in book/_src for: {', '.join(sorted(unknown))}")
     done = [update(pair, force=options.force, timeout=options.timeout) for pair in chosen]

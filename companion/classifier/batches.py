@@ -1,7 +1,7 @@
 """From token ids to batches of documents of similar length.
 
-Explained in :doc:`/project/data`. A batch is padded to its longest document, so putting like beside like saves
-work; shuffling first, and sorting only inside large blocks, keeps the batches random.
+Explained in :doc:`/project/data`. A batch is padded to its longest document, so putting like beside
+like saves work; shuffling first, and sorting only inside large blocks, keeps the batches random.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,8 @@ class Batch:
     Attributes:
         token_ids: ``(batch, time)`` int64, padded on the right.
         lengths: ``(batch,)`` int64, each at least 1.
-        rows: ``(batch,)`` where each document stands in the sequence that the batches were made from.
+        rows: ``(batch,)`` where each document stands in the sequence that the batches were made
+            from.
     """
 
     token_ids: Tensor
@@ -55,7 +56,9 @@ def pad(documents: Sequence[Sequence[int]], padding_id: int = PADDING_ID) -> tup
     """
     lengths = [len(document) for document in documents]
     if not lengths or min(lengths) == 0:
-        raise EmptyDocumentError(f"document {lengths.index(0) + 1 if lengths else 1} of the batch has no token")
+        raise EmptyDocumentError(
+            f"document {lengths.index(0) + 1 if lengths else 1} of the batch has no token"
+        )
     token_ids = np.full((len(documents), max(lengths)), padding_id, dtype=np.int64)
     for row, document in enumerate(documents):
         token_ids[row, : len(document)] = document
@@ -77,7 +80,10 @@ def batches_by_length(documents: Sequence[Sequence[int]], batch_size: int) -> It
     start = 0
     while start < len(order):
         end = start + 1
-        while end < min(start + batch_size, len(order)) and (end + 1 - start) * lengths[order[end]] <= _TOKENS_A_BATCH:
+        while (
+            end < min(start + batch_size, len(order))
+            and (end + 1 - start) * lengths[order[end]] <= _TOKENS_A_BATCH
+        ):
             end += 1
         yield _batch(documents, order[start:end])
         start = end
@@ -103,7 +109,11 @@ def shuffled_batches(
         rows[np.argsort(lengths[rows], kind="stable")]
         for rows in (order[start : start + block] for start in range(0, len(order), block))
     ]
-    starts = [rows[start : start + batch_size] for rows in sorted_blocks for start in range(0, len(rows), batch_size)]
+    starts = [
+        rows[start : start + batch_size]
+        for rows in sorted_blocks
+        for start in range(0, len(rows), batch_size)
+    ]
     for number in generator.permutation(len(starts)):
         yield _batch(documents, starts[number])
 

@@ -1,8 +1,9 @@
 """A trained classifier on disk: weights as safetensors and everything else as JSON.
 
-Explained in :doc:`/project/using`. A folder holds ``classifier.json``, which names its weights file. The weights
-are written first, under a name made from their content; then the JSON takes the place of the old one in one step.
-So whatever happens in between, the folder holds one whole classifier: the old or the new.
+Explained in :doc:`/project/using`. A folder holds ``classifier.json``, which names its weights
+file. The weights are written first, under a name made from their content; then the JSON takes the
+place of the old one in one step. So whatever happens in between, the folder holds one whole
+classifier: the old or the new.
 """
 
 import dataclasses
@@ -26,7 +27,13 @@ from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import Vocabulary
 from companion.errors import CheckpointError, CompanionError, OutputError
 
-__all__ = ["FORMAT_VERSION", "load_classifier", "prepare_directory", "read_description", "save_classifier"]
+__all__ = [
+    "FORMAT_VERSION",
+    "load_classifier",
+    "prepare_directory",
+    "read_description",
+    "save_classifier",
+]
 
 FORMAT_VERSION = 1
 _FORMAT = "companion text classifier"
@@ -51,7 +58,10 @@ def save_classifier(
         OutputError: If the folder cannot be used or written. What was there before stays whole.
     """
     directory = prepare_directory(directory)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in classifier.model.state_dict().items()}
+    tensors = {
+        name: value.detach().cpu().contiguous()
+        for name, value in classifier.model.state_dict().items()
+    }
     weights = save_tensors(tensors)
     digest = hashlib.sha256(weights).hexdigest()
     description = {
@@ -75,8 +85,8 @@ def save_classifier(
 def load_classifier(directory: str | Path, *, device: str = "auto") -> TextClassifier:
     """Read a classifier that :func:`save_classifier` wrote.
 
-    Nothing in the folder is executed or unpickled, and the weights are held against the configuration before
-    any memory is taken for them.
+    Nothing in the folder is executed or unpickled, and the weights are held against the
+    configuration before any memory is taken for them.
 
     Args:
         directory: The folder.
@@ -99,35 +109,50 @@ def load_classifier(directory: str | Path, *, device: str = "auto") -> TextClass
         with torch.device("meta"):
             model = LSTMClassifier(len(vocabulary), len(labels), configuration)
     except (CompanionError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{Path(directory) / _DESCRIPTION}: damaged ({error}); {_REMEDY}") from error
+        raise CheckpointError(
+            f"{Path(directory) / _DESCRIPTION}: damaged ({error}); {_REMEDY}"
+        ) from error
     tensors = _read_weights(path, description["weights_sha256"])
-    expected = {name: (tuple(value.shape), value.dtype) for name, value in model.state_dict().items()}
+    expected = {
+        name: (tuple(value.shape), value.dtype) for name, value in model.state_dict().items()
+    }
     if {name: (tuple(value.shape), value.dtype) for name, value in tensors.items()} != expected:
-        raise CheckpointError(f"{path}: the weights do not fit the configuration beside them; {_REMEDY}")
+        raise CheckpointError(
+            f"{path}: the weights do not fit the configuration beside them; {_REMEDY}"
+        )
     model.load_state_dict(tensors, assign=True)
     return TextClassifier(model.to(chosen), vocabulary, labels, configuration)
 
 
 def read_description(directory: str | Path) -> dict[str, Any]:
-    """Read ``classifier.json``: the configuration, labels, vocabulary and provenance of a saved classifier.
+    """Read a saved classifier's configuration, labels, vocabulary and provenance, its JSON file.
 
     Raises:
         CheckpointError: If it is missing, damaged, not ours, or of another version.
     """
     path = Path(directory) / _DESCRIPTION
     if not path.is_file():
-        reason = "there is no such folder" if not Path(directory).is_dir() else f"there is no {_DESCRIPTION} in it"
-        raise CheckpointError(f"{directory}: no saved classifier: {reason}; train one with companion train")
+        reason = (
+            "there is no such folder"
+            if not Path(directory).is_dir()
+            else f"there is no {_DESCRIPTION} in it"
+        )
+        raise CheckpointError(
+            f"{directory}: no saved classifier: {reason}; train one with companion train"
+        )
     try:
         description = json.loads(path.read_text("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({error}); {_REMEDY}") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
-        raise CheckpointError(f"{path}: not written by this package; give a folder made by companion train")
+        raise CheckpointError(
+            f"{path}: not written by this package; give a folder made by companion train"
+        )
     if description.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: format version {description.get('format_version')!r}, and this package ({companion.__version__}) "
-            f"reads version {FORMAT_VERSION}; use companion {description.get('companion')} or train again"
+            f"{path}: format version {description.get('format_version')!r}, "
+            f"and this package ({companion.__version__}) reads version {FORMAT_VERSION}; "
+            f"use companion {description.get('companion')} or train again"
         )
     types = {
         "weights": str,
@@ -147,7 +172,8 @@ def prepare_directory(directory: str | Path) -> Path:
     """Make sure, before the training, that a classifier can be written into a folder.
 
     Raises:
-        OutputError: If the path is a file, holds something else than a classifier, or cannot be written.
+        OutputError: If the path is a file, holds something else than a classifier, or cannot be
+            written.
     """
     directory = Path(directory)
     try:
@@ -158,7 +184,9 @@ def prepare_directory(directory: str | Path) -> Path:
             f"{directory}: cannot be a folder for the model ({_reason(error)}); choose another"
         ) from error
     if others and not (directory / _DESCRIPTION).is_file():
-        raise OutputError(f"{directory}: holds other files ({others[0]}); choose an empty or a new folder")
+        raise OutputError(
+            f"{directory}: holds other files ({others[0]}); choose an empty or a new folder"
+        )
     probe = directory / f".probe-{os.getpid()}.tmp"
     _write_atomically(probe, b"probe")
     probe.unlink()
@@ -192,7 +220,9 @@ def _write_atomically(path: Path, data: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({_reason(error)}); free some space or choose another") from error
+        raise OutputError(
+            f"{path}: cannot be written ({_reason(error)}); free some space or choose another"
+        ) from error
 
 
 def _remove_old_weights(directory: Path, keep: str) -> None:
@@ -202,7 +232,11 @@ def _remove_old_weights(directory: Path, keep: str) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name == _DESCRIPTION or _WEIGHTS.fullmatch(path.name) is not None or path.suffix == ".tmp"
+    return (
+        path.name == _DESCRIPTION
+        or _WEIGHTS.fullmatch(path.name) is not None
+        or path.suffix == ".tmp"
+    )
 
 
 def _reason(error: OSError) -> str:

@@ -104,8 +104,9 @@ class Configuration:
             _check(field.name, getattr(self, field.name), types[field.name])
         if self.pooling == "last" and (self.bidirectional or self.window):
             raise DataError(
-                "pooling 'last' keeps the state after the last word, which has read the whole document only with "
-                "bidirectional=False and window=0; choose those, or pooling 'mean+max'"
+                "pooling 'last' keeps the state after the last word, which has read the whole "
+                "document only with bidirectional=False and window=0; choose those, or pooling "
+                "'mean+max'"
             )
 
 

@@ -1,7 +1,7 @@
-"""Where the documents come from: a table with one row a document and the columns ``text`` and ``label``.
+"""Where the documents come from: a table with a row a document, columns ``text`` and ``label``.
 
-Explained in :doc:`/project/data`. Corpora that come inside installed packages are read from their files; those
-packages are never imported.
+Explained in :doc:`/project/data`. Corpora that come inside installed packages are read from their
+files; those packages are never imported.
 """
 
 import json
@@ -89,20 +89,26 @@ def load_corpus(name: str = "bbc") -> pd.DataFrame:
         name: ``"bbc"``, ``"r8"``, ``"r52"`` or ``"20newsgroups"``.
 
     Returns:
-        The columns ``text`` and ``label``. The corpora with a published split have a third column ``split``,
-        ``"train"`` or ``"test"``, and are given as published. Duplicates are removed from the others.
+        The columns ``text`` and ``label``. The corpora with a published split have a third column
+        ``split``, ``"train"`` or ``"test"``, and are given as published. Duplicates are removed
+        from the others.
 
     Raises:
         DataError: If there is no corpus of that name.
         MissingPackageError: If the package that carries it is not installed.
     """
     if name not in CORPORA:
-        raise DataError(f"there is no corpus {name!r}; choose one of {', '.join(CORPORA)}, or read a file")
+        raise DataError(
+            f"there is no corpus {name!r}; choose one of {', '.join(CORPORA)}, or read a file"
+        )
     path = _locate(name)
     if name == "bbc":
         return remove_duplicates(_read_folders(path))
     return pd.concat(
-        [_read_orange(path.with_name(f"{path.name}-{part}.tab"), part) for part in ("train", "test")],
+        [
+            _read_orange(path.with_name(f"{path.name}-{part}.tab"), part)
+            for part in ("train", "test")
+        ],
         ignore_index=True,
     )
 
@@ -135,13 +141,15 @@ def read_table(path: str | Path, *, text: str = "text", label: str = "label") ->
         The columns ``text`` and ``label``, both strings, in the order of the file.
 
     Raises:
-        DataError: If the file, a column or a row cannot be used. The message names the row, counted from 1
-            after the header.
+        DataError: If the file, a column or a row cannot be used. The message names the row, counted
+            from 1 after the header.
         MissingPackageError: If a Parquet file is read without pyarrow.
     """
     frame = read_columns(path, [*_column_names(text), label])
     return validate_corpus(
-        pd.DataFrame({"text": _join_texts(frame, _column_names(text), str(path)), "label": frame[label]}),
+        pd.DataFrame(
+            {"text": _join_texts(frame, _column_names(text), str(path)), "label": frame[label]}
+        ),
         source=str(path),
     )
 
@@ -161,8 +169,9 @@ def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataF
         label: The column of the label; numbers that have names on the hub become those names.
 
     Returns:
-        The columns ``text``, ``label`` and ``split``, where the splits of the hub other than ``"test"`` and
-        ``"validation"`` are ``"train"``. Without a test split there is no column ``split``.
+        The columns ``text``, ``label`` and ``split``, where the splits of the hub other than
+        ``"test"`` and ``"validation"`` are ``"train"``. Without a test split there is no column
+        ``split``.
 
     Raises:
         MissingPackageError: If ``datasets`` is not installed.
@@ -171,11 +180,15 @@ def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataF
     try:
         import datasets  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
-        raise MissingPackageError("the hub needs the package datasets: pip install datasets") from error
+        raise MissingPackageError(
+            "the hub needs the package datasets: pip install datasets"
+        ) from error
     try:
         loaded = datasets.load_dataset(name)
     except Exception as error:
-        raise DataError(f"cannot load {name!r} from the hub: {str(error).splitlines()[0]}") from error
+        raise DataError(
+            f"cannot load {name!r} from the hub: {str(error).splitlines()[0]}"
+        ) from error
     parts = []
     for part, rows in loaded.items():
         frame = rows.to_pandas()
@@ -184,7 +197,9 @@ def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataF
         if hasattr(rows.features[label], "int2str"):
             labels = labels.map(rows.features[label].int2str)
         texts = _join_texts(frame, _column_names(text), f"{name} ({part})")
-        valid = validate_corpus(pd.DataFrame({"text": texts, "label": labels}), source=f"{name} ({part})")
+        valid = validate_corpus(
+            pd.DataFrame({"text": texts, "label": labels}), source=f"{name} ({part})"
+        )
         parts.append(valid.assign(split=part if part in ("test", "validation") else "train"))
     corpus = pd.concat(parts, ignore_index=True)
     return corpus if "test" in loaded else corpus.drop(columns="split")
@@ -208,9 +223,16 @@ def validate_corpus(frame: pd.DataFrame, *, source: str = "the table") -> pd.Dat
         raise DataError(f"{source} has no rows; it needs at least three documents of each class")
     frame = frame.reset_index(drop=True)
     not_text = frame.index[[not isinstance(text, str) for text in frame["text"]]]
-    _reject_rows(not_text, source, "the text is missing or no text", "fill in the text or remove the row")
+    _reject_rows(
+        not_text, source, "the text is missing or no text", "fill in the text or remove the row"
+    )
     empty = frame.index[[not has_tokens(text) for text in frame["text"]]]
-    _reject_rows(empty, source, "the text has no letter, digit or emoji", "fill in the text or remove the row")
+    _reject_rows(
+        empty,
+        source,
+        "the text has no letter, digit or emoji",
+        "fill in the text or remove the row",
+    )
     return frame.assign(label=_labels_as_strings(frame["label"], source))
 
 
@@ -221,23 +243,30 @@ def remove_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
         frame: The columns ``text`` and ``label``; it is not changed.
 
     Returns:
-        A new table. A text that stands there under two labels is dropped altogether, with a warning in the log.
+        A new table. A text that stands there under two labels is dropped altogether, with a warning
+        in the log.
     """
     key = frame["text"].map(lambda text: " ".join(tokenize(text)))
     labels = frame.groupby(key.to_numpy())["label"].nunique()
     conflicting = key.isin(labels.index[labels > 1])
     if conflicting.any():
-        _LOGGER.warning("dropped %d documents whose text stands under two labels", int(conflicting.sum()))
+        _LOGGER.warning(
+            "dropped %d documents whose text stands under two labels", int(conflicting.sum())
+        )
     return frame[~key.duplicated() & ~conflicting].reset_index(drop=True)
 
 
 def split_corpus(
-    frame: pd.DataFrame, *, test_fraction: float = 0.2, validation_fraction: float = 0.1, seed: int = 0
+    frame: pd.DataFrame,
+    *,
+    test_fraction: float = 0.2,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
 ) -> Splits:
     """Split a table into training, validation and test documents, with every class in each.
 
-    A column ``split`` is respected: its ``"test"`` rows are the test set, and its ``"validation"`` rows, if it
-    has any, the validation set. The rest is drawn at random, class by class.
+    A column ``split`` is respected: its ``"test"`` rows are the test set, and its ``"validation"``
+    rows, if it has any, the validation set. The rest is drawn at random, class by class.
 
     Args:
         frame: The columns ``text`` and ``label``, perhaps ``split``.
@@ -249,9 +278,13 @@ def split_corpus(
         The three tables.
 
     Raises:
-        DataError: If there are fewer than two classes, or a class too small to stand in all three parts.
+        DataError: If there are fewer than two classes, or a class too small to stand in all three
+            parts.
     """
-    for name, fraction in [("test_fraction", test_fraction), ("validation_fraction", validation_fraction)]:
+    for name, fraction in [
+        ("test_fraction", test_fraction),
+        ("validation_fraction", validation_fraction),
+    ]:
         if not 0 < fraction < 1:
             raise DataError(f"{name} is {fraction}; choose a number between 0 and 1, such as 0.2")
     _require_classes(frame, smallest=1 if "split" in frame else 3)
@@ -261,7 +294,9 @@ def split_corpus(
         _draw(part, frame["label"], "test", test_fraction, generator)
     if not (part == "validation").any():
         _draw(part, frame["label"], "validation", validation_fraction, generator)
-    tables = [frame.loc[part == name, ["text", "label"]] for name in ("train", "validation", "test")]
+    tables = [
+        frame.loc[part == name, ["text", "label"]] for name in ("train", "validation", "test")
+    ]
     return Splits(*(table.reset_index(drop=True) for table in tables))
 
 
@@ -270,11 +305,16 @@ def _published_split(frame: pd.DataFrame) -> pd.Series:
         return pd.Series("train", index=frame.index)
     unknown = set(frame["split"]) - {"train", "validation", "test"}
     if unknown:
-        raise DataError(f"the column 'split' holds {sorted(map(str, unknown))}; it takes train, validation, test")
+        raise DataError(
+            f"the column 'split' holds {sorted(map(str, unknown))}; "
+            "it takes train, validation, test"
+        )
     return frame["split"].copy()
 
 
-def _draw(part: pd.Series, labels: pd.Series, name: str, fraction: float, generator: np.random.Generator) -> None:
+def _draw(
+    part: pd.Series, labels: pd.Series, name: str, fraction: float, generator: np.random.Generator
+) -> None:
     """Move a random share of each class from the training part to the part ``name``, in place.
 
     At least one document moves and at least one stays; a class with a single document stays whole.
@@ -290,13 +330,16 @@ def _require_classes(frame: pd.DataFrame, smallest: int) -> None:
     counts = frame["label"].value_counts()
     if len(counts) < 2:
         named = f"one class, {counts.index[0]!r}" if len(counts) else "no rows"
-        raise DataError(f"there is {named}; a classifier needs at least two classes with different labels")
+        raise DataError(
+            f"there is {named}; a classifier needs at least two classes with different labels"
+        )
     if counts.iloc[-1] < smallest:
         label = counts.index[-1]
         row = int(np.flatnonzero((frame["label"] == label).to_numpy())[0]) + 1
         raise DataError(
-            f"the class {label!r} has {counts.iloc[-1]} document(s) (first in row {row}); a class needs at least "
-            f"{smallest}, one each to train, validate and test on: add documents or remove the class"
+            f"the class {label!r} has {counts.iloc[-1]} document(s) (first in row {row}); "
+            f"a class needs at least {smallest}, one each to train, validate and test on: "
+            "add documents or remove the class"
         )
 
 
@@ -308,7 +351,9 @@ def _labels_as_strings(labels: pd.Series, source: str) -> pd.Series:
         return labels.astype(str).str.strip()
     if is_text.any():
         odd = labels.index[is_text if is_text.sum() * 2 <= len(labels) else ~is_text]
-        _reject_rows(odd, source, "labels are mixed, some text and some numbers", "use one kind for all rows")
+        _reject_rows(
+            odd, source, "labels are mixed, some text and some numbers", "use one kind for all rows"
+        )
     numbers = pd.to_numeric(labels, errors="coerce")
     _reject_rows(
         labels.index[numbers.isna() | (numbers % 1 != 0)],
@@ -323,17 +368,29 @@ def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     """Read some columns of a table file, or say why that cannot be done."""
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give the path of a table")
+        raise DataError(
+            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; "
+            "give the path of a table"
+        )
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty; it needs a header and a row for each document")
-    readers = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
+    readers = {
+        ".csv": _read_csv,
+        ".tsv": _read_csv,
+        ".jsonl": _read_json_lines,
+        ".parquet": _read_parquet,
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path}: the ending {path.suffix!r} is not known; use one of {', '.join(readers)}")
+        raise DataError(
+            f"{path}: the ending {path.suffix!r} is not known; use one of {', '.join(readers)}"
+        )
     frame = reader(path)
     _require_columns(frame, columns, str(path))
     if frame.empty:
-        raise DataError(f"{path}: there is a header and no row below it; add a row for each document")
+        raise DataError(
+            f"{path}: there is a header and no row below it; add a row for each document"
+        )
     return frame
 
 
@@ -352,7 +409,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
             )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        raise DataError(f"{path}: not a proper table: {reason}; quote texts that hold the separator") from error
+        raise DataError(
+            f"{path}: not a proper table: {reason}; quote texts that hold the separator"
+        ) from error
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:
@@ -364,12 +423,18 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
         try:
             row = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: not JSON ({error}); write one object a line") from error
+            raise DataError(
+                f"{path}, line {number}: not JSON ({error}); write one object a line"
+            ) from error
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: {type(row).__name__} is no object; write one object a line")
+            raise DataError(
+                f"{path}, line {number}: {type(row).__name__} is no object; write one object a line"
+            )
         rows.append(row)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+    return pd.DataFrame(
+        {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns}
+    )
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -380,7 +445,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, engine="pyarrow")
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path}: not a Parquet file that can be read: {str(error).splitlines()[0]}") from error
+        raise DataError(
+            f"{path}: not a Parquet file that can be read: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _require_utf8(path: Path) -> None:
@@ -390,8 +457,8 @@ def _require_utf8(path: Path) -> None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8, for "
-            f"example with iconv --from-code=latin1 --to-code=utf-8"
+            f"{path}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; "
+            f"save the file as UTF-8, for example with iconv --from-code=latin1 --to-code=utf-8"
         ) from error
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
@@ -403,7 +470,8 @@ def _require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str) -
     if missing:
         raise DataError(
             f"{source}: no column {', '.join(map(repr, missing))}; the columns are "
-            f"{', '.join(repr(str(column)) for column in frame.columns)}. Choose with --text and --label"
+            f"{', '.join(repr(str(column)) for column in frame.columns)}. "
+            "Choose with --text and --label"
         )
 
 
@@ -422,9 +490,20 @@ def _column_names(columns: str) -> list[str]:
 def _join_texts(frame: pd.DataFrame, columns: Sequence[str], source: str) -> pd.Series:
     """Join text columns by a line break. A row may lack some of the texts, not all of them."""
     for column in columns:
-        wrong = frame.index[[not (isinstance(text, str) or pd.isna(text)) for text in frame[column]]]
-        _reject_rows(wrong, f"{source}, column {column!r}", "not a text", "choose a column of texts with --text")
-    joined = frame[list(columns)].fillna("").agg("\n".join, axis=1) if len(columns) > 1 else frame[columns[0]]
+        wrong = frame.index[
+            [not (isinstance(text, str) or pd.isna(text)) for text in frame[column]]
+        ]
+        _reject_rows(
+            wrong,
+            f"{source}, column {column!r}",
+            "not a text",
+            "choose a column of texts with --text",
+        )
+    joined = (
+        frame[list(columns)].fillna("").agg("\n".join, axis=1)
+        if len(columns) > 1
+        else frame[columns[0]]
+    )
     return joined.fillna("").astype(str)
 
 
@@ -442,7 +521,8 @@ def _locate(name: str) -> Path:
         return Path(str(distribution(corpus.package).locate_file(corpus.folder)))
     except PackageNotFoundError as error:
         raise MissingPackageError(
-            f"the corpus {name!r} comes inside the package {corpus.package}, which is not installed: {corpus.install}"
+            f"the corpus {name!r} comes inside the package {corpus.package}, "
+            f"which is not installed: {corpus.install}"
         ) from error
 
 
@@ -462,5 +542,7 @@ def _read_news(path: Path) -> str:
 
 def _read_orange(path: Path, part: str) -> pd.DataFrame:
     """Read Orange's table format: three header lines, then a label, a tab and a text a line."""
-    frame = pd.read_csv(path, sep="\t", skiprows=3, names=["label", "text"], dtype=str, quoting=3, na_filter=False)
+    frame = pd.read_csv(
+        path, sep="\t", skiprows=3, names=["label", "text"], dtype=str, quoting=3, na_filter=False
+    )
     return frame[["text", "label"]].assign(split=part)

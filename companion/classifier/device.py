@@ -35,5 +35,8 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(available[0])
     if name not in available:
-        raise DeviceError(f"the device {name!r} is not on this machine, which has {', '.join(available)}; use 'auto'")
+        raise DeviceError(
+            f"the device {name!r} is not on this machine, "
+            f"which has {', '.join(available)}; use 'auto'"
+        )
     return torch.device(name)

@@ -34,8 +34,10 @@ class Evaluation:
     """What was measured on one set of documents.
 
     Attributes:
-        metrics: ``accuracy``, ``macro_f1``, ``mcc``, ``log_loss``, ``calibration_error`` and ``documents``.
-        intervals: The 95 % bootstrap interval of accuracy and macro F1: columns ``low`` and ``high``.
+        metrics: ``accuracy``, ``macro_f1``, ``mcc``, ``log_loss``, ``calibration_error`` and
+            ``documents``.
+        intervals: The 95 % bootstrap interval of accuracy and macro F1: columns ``low`` and
+            ``high``.
         per_class: Precision, recall, F1 and the number of documents of each class.
         confusion: Counts; a row is the true class, a column the predicted one.
         calibration: By bin of confidence: ``documents``, mean ``confidence`` and ``accuracy``.
@@ -71,7 +73,11 @@ def evaluate(classifier: TextClassifier, frame: pd.DataFrame) -> Evaluation:
 
 
 def evaluate_probabilities(
-    labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str], *, seed: int = 0
+    labels: Sequence[str],
+    probabilities: NDArray[np.floating],
+    classes: Sequence[str],
+    *,
+    seed: int = 0,
 ) -> Evaluation:
     """Measure predicted probabilities against the true labels.
 
@@ -98,7 +104,9 @@ def evaluate_probabilities(
             "accuracy": float(_accuracy(confusion)),
             "macro_f1": float(_macro_f1(confusion)),
             "mcc": float(matthews_corrcoef(labels, predicted)),
-            "log_loss": log_loss(labels, _in_sorted_order(probabilities, classes), labels=sorted(classes)),
+            "log_loss": log_loss(
+                labels, _in_sorted_order(probabilities, classes), labels=sorted(classes)
+            ),
             "calibration_error": _calibration_error(calibration),
             "documents": float(len(labels)),
         },
@@ -108,9 +116,13 @@ def evaluate_probabilities(
         metrics=metrics,
         intervals=bootstrap_intervals(confusion, seed=seed),
         per_class=_per_class(labels, predicted, classes),
-        confusion=pd.DataFrame(confusion, index=pd.Index(classes, name="true"), columns=list(classes)),
+        confusion=pd.DataFrame(
+            confusion, index=pd.Index(classes, name="true"), columns=list(classes)
+        ),
         calibration=calibration,
-        predictions=pd.DataFrame({"label": list(labels), "predicted": predicted, "confidence": confidence}),
+        predictions=pd.DataFrame(
+            {"label": list(labels), "predicted": predicted, "confidence": confidence}
+        ),
     )
 
 
@@ -119,7 +131,8 @@ def bootstrap_intervals(
 ) -> pd.DataFrame:
     """Estimate how far accuracy and macro F1 would move with another test set of the same size.
 
-    Documents are drawn again with replacement; that is a multinomial draw over the cells of the confusion matrix.
+    Documents are drawn again with replacement; that is a multinomial draw over the cells of the
+    confusion matrix.
 
     Args:
         confusion: ``(classes, classes)`` counts.
@@ -131,7 +144,9 @@ def bootstrap_intervals(
         A row for ``accuracy`` and ``macro_f1`` with the columns ``low`` and ``high``.
     """
     cells = confusion.ravel()
-    draws = np.random.default_rng(seed).multinomial(cells.sum(), cells / cells.sum(), size=resamples)
+    draws = np.random.default_rng(seed).multinomial(
+        cells.sum(), cells / cells.sum(), size=resamples
+    )
     draws = draws.reshape(resamples, *confusion.shape)
     tails = [(1 - level) / 2, (1 + level) / 2]
     return pd.DataFrame(
@@ -142,7 +157,7 @@ def bootstrap_intervals(
 
 
 def tfidf_baseline(seed: int = 0) -> Pipeline:
-    """Make the baseline that an LSTM has to beat: TF-IDF with logistic regression, on the same tokens."""
+    """Make the baseline to beat: TF-IDF with logistic regression, on the LSTM's tokens."""
     return make_pipeline(
         TfidfVectorizer(analyzer=tokenize, sublinear_tf=True, min_df=2),
         LogisticRegression(C=10, max_iter=1000, random_state=seed),
@@ -158,7 +173,8 @@ def baselines(train: pd.DataFrame, test: pd.DataFrame, *, seed: int = 0) -> pd.D
         seed: Fixes the baselines.
 
     Returns:
-        The metrics of :class:`Evaluation`, a row for the majority class and one for TF-IDF with logistic regression.
+        The metrics of :class:`Evaluation`, a row for the majority class and one for TF-IDF with
+        logistic regression.
     """
     models = {
         "majority class": DummyClassifier(strategy="most_frequent"),
@@ -168,7 +184,9 @@ def baselines(train: pd.DataFrame, test: pd.DataFrame, *, seed: int = 0) -> pd.D
     for name, model in models.items():
         model.fit(train["text"], train["label"])
         probabilities = model.predict_proba(test["text"])
-        rows[name] = evaluate_probabilities(test["label"].tolist(), probabilities, list(model.classes_)).metrics
+        rows[name] = evaluate_probabilities(
+            test["label"].tolist(), probabilities, list(model.classes_)
+        ).metrics
     return pd.DataFrame(rows).T
 
 
@@ -177,7 +195,8 @@ def _require_known(labels: Sequence[str], classes: Sequence[str]) -> None:
     for row, label in enumerate(labels, start=1):
         if label not in known:
             raise DataError(
-                f"row {row}: the model was not trained on the label {label!r}; it knows {', '.join(map(repr, classes))}"
+                f"row {row}: the model was not trained on the label {label!r}; "
+                f"it knows {', '.join(map(repr, classes))}"
             )
 
 
@@ -188,14 +207,16 @@ def _accuracy(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 def _macro_f1(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The mean F1 over the classes of ``(…, classes, classes)`` counts that were seen or predicted at all."""
+    """The mean F1 over the classes seen or predicted at all in ``(…, classes, classes)`` counts."""
     diagonal = np.diagonal(confusion, axis1=-2, axis2=-1)
     total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
     f1 = np.divide(2 * diagonal, total, out=np.full(total.shape, np.nan), where=total > 0)
     return np.asarray(np.nanmean(f1, axis=-1))
 
 
-def _calibration(confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = 10) -> pd.DataFrame:
+def _calibration(
+    confidence: NDArray[np.floating], correct: NDArray[np.bool_], bins: int = 10
+) -> pd.DataFrame:
     """Group documents by confidence and compare it with the share that is right."""
     frame = pd.DataFrame({"confidence": confidence, "accuracy": correct.astype(float)})
     edges = pd.cut(frame["confidence"], np.linspace(0, 1, bins + 1).tolist(), include_lowest=True)
@@ -211,13 +232,19 @@ def _calibration_error(calibration: pd.DataFrame) -> float:
     return float(np.average(gap, weights=calibration["documents"]))
 
 
-def _in_sorted_order(probabilities: NDArray[np.floating], classes: Sequence[str]) -> NDArray[np.floating]:
+def _in_sorted_order(
+    probabilities: NDArray[np.floating], classes: Sequence[str]
+) -> NDArray[np.floating]:
     """Scikit-learn's log loss wants the columns in the sorted order of the labels."""
     return probabilities[:, np.argsort(np.asarray(classes, dtype=object))]
 
 
-def _per_class(labels: Sequence[str], predicted: NDArray[np.object_], classes: Sequence[str]) -> pd.DataFrame:
-    report = classification_report(labels, predicted, labels=list(classes), output_dict=True, zero_division=0)
+def _per_class(
+    labels: Sequence[str], predicted: NDArray[np.object_], classes: Sequence[str]
+) -> pd.DataFrame:
+    report = classification_report(
+        labels, predicted, labels=list(classes), output_dict=True, zero_division=0
+    )
     table = pd.DataFrame({name: report[name] for name in classes}).T
     table = table.rename(columns={"f1-score": "f1", "support": "documents"})
     return table.astype({"documents": int}).rename_axis("class")

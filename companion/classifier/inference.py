@@ -55,7 +55,8 @@ class TextClassifier:
             batch_size: How many are read at once; it changes the speed and not the answer.
 
         Returns:
-            ``(documents, classes)``; the columns are in the order of ``labels`` and each row adds up to 1.
+            ``(documents, classes)``; the columns are in the order of ``labels`` and each row adds
+            up to 1.
 
         Raises:
             DataError: If ``texts`` is one string and no sequence of them.
@@ -68,7 +69,9 @@ class TextClassifier:
         """Give the most probable class of each text; see :meth:`predict_proba`."""
         return [self.labels[index] for index in self.predict_proba(texts).argmax(axis=1)]
 
-    def predict_encoded(self, documents: Sequence[Sequence[int]], *, batch_size: int = 64) -> NDArray[np.float64]:
+    def predict_encoded(
+        self, documents: Sequence[Sequence[int]], *, batch_size: int = 64
+    ) -> NDArray[np.float64]:
         """Do the work of :meth:`predict_proba` for documents that are token ids already."""
         probabilities = np.empty((len(documents), len(self.labels)))
         was_training = self.model.training
@@ -76,7 +79,9 @@ class TextClassifier:
         try:
             with torch.inference_mode():
                 for batch in batches_by_length(documents, batch_size):
-                    logits = self.model(batch.token_ids.to(self.device), batch.lengths.to(self.device))
+                    logits = self.model(
+                        batch.token_ids.to(self.device), batch.lengths.to(self.device)
+                    )
                     probabilities[batch.rows] = logits.double().softmax(dim=1).cpu().numpy()
         finally:
             self.model.train(was_training)
@@ -103,9 +108,13 @@ def encode(texts: Sequence[str], vocabulary: Vocabulary, maximum_words: int) -> 
     documents = []
     for row, text in enumerate(texts, start=1):
         if not isinstance(text, str):
-            raise DataError(f"row {row}: {text!r} is {type(text).__name__} and no text; fill it in or remove it")
+            raise DataError(
+                f"row {row}: {text!r} is {type(text).__name__} and no text; fill it in or remove it"
+            )
         tokens = tokenize(text)
         if not tokens:
-            raise EmptyDocumentError(f"row {row}: {text[:40]!r} has no letter, digit or emoji; remove it or fill it in")
+            raise EmptyDocumentError(
+                f"row {row}: {text[:40]!r} has no letter, digit or emoji; remove it or fill it in"
+            )
         documents.append(vocabulary.encode(tokens[:maximum_words]))
     return documents

@@ -1,7 +1,7 @@
-"""The mistakes of the article's listing, rebuilt in our own words so that they can be seen and measured.
+"""The mistakes of the article's listing, in our own words, so that they can be seen and measured.
 
-Explained in :doc:`/project/listing`. Nothing in the pipeline imports this module: it is what not to do,
-beside the least that puts it right.
+Explained in :doc:`/project/listing`. Nothing in the pipeline imports this module: it is what not to
+do, beside the least that puts it right.
 """
 
 import json
@@ -81,21 +81,25 @@ def remove_stop_words(text: str) -> str:
 
 
 def spell_out(text: str) -> str:
-    """Clean a text as the listing does: its words fall apart into letters, then every "a" is a stop word.
+    """Clean a text as the listing does: words fall apart into letters, and an "a" is a stop word.
 
     >>> spell_out("Shares rose today.")
     'S h r e s r o s e t o d y'
     """
-    return remove_stop_words(" ".join(filter(lambda character: character not in LISTED_PUNCTUATION, text)))
+    return remove_stop_words(
+        " ".join(filter(lambda character: character not in LISTED_PUNCTUATION, text))
+    )
 
 
 def glue(text: str) -> str:
-    """Clean a text by the first repair that comes to mind: punctuation vanishes and its neighbours meet.
+    """Clean a text by the obvious repair: punctuation vanishes and its neighbours meet.
 
     >>> glue("a rise of 3.14 per-cent")
     'rise of 314 percent'
     """
-    return remove_stop_words("".join(filter(lambda character: character not in LISTED_PUNCTUATION, text)))
+    return remove_stop_words(
+        "".join(filter(lambda character: character not in LISTED_PUNCTUATION, text))
+    )
 
 
 def clean_in_place(frame: pd.DataFrame, clean: Callable[[str], str] = spell_out) -> pd.DataFrame:
@@ -104,7 +108,9 @@ def clean_in_place(frame: pd.DataFrame, clean: Callable[[str], str] = spell_out)
     return frame
 
 
-def pad_to(documents: Sequence[Sequence[int]], length: int = 0, padding_id: int = 0) -> tuple[Tensor, Tensor]:
+def pad_to(
+    documents: Sequence[Sequence[int]], length: int = 0, padding_id: int = 0
+) -> tuple[Tensor, Tensor]:
     """Pad documents on the right, at least to the longest of them.
 
     Args:
@@ -123,10 +129,10 @@ def pad_to(documents: Sequence[Sequence[int]], length: int = 0, padding_id: int 
 
 
 class ListingClassifier(nn.Module):
-    """The shape of the article's network: embedding, LSTM, and a linear layer on the LSTM's last state.
+    """The shape of the article's network: embedding, LSTM, and a linear layer on its last state.
 
-    Without ``lengths`` the last state is the one after the padding, as in the listing. With ``lengths`` it is
-    the state at each document's last real word.
+    Without ``lengths`` the last state is the one after the padding, as in the listing. With
+    ``lengths`` it is the state at each document's last real word.
 
     Args:
         vocabulary_size: Rows of the embedding.
@@ -157,14 +163,21 @@ class ListingClassifier(nn.Module):
         """Give ``(batch, classes)`` logits for ``(batch, time)`` ids."""
         states, (hidden, _) = self.lstm(self.embedding(token_ids))  # states: (batch, time, hidden)
         if lengths is not None:
-            hidden = states[None, torch.arange(len(token_ids)), lengths - 1]  # (1, batch, hidden): the last word
+            hidden = states[
+                None, torch.arange(len(token_ids)), lengths - 1
+            ]  # (1, batch, hidden): the last word
         logits: Tensor = self.head(hidden[-1])
         return logits
 
 
 @torch.no_grad()
 def logit_spread(
-    model: nn.Module, documents: Sequence[Sequence[int]], pads: int, *, use_lengths: bool, padding_id: int = 0
+    model: nn.Module,
+    documents: Sequence[Sequence[int]],
+    pads: int,
+    *,
+    use_lengths: bool,
+    padding_id: int = 0,
 ) -> float:
     """Measure how much the first logit differs between documents that are followed by padding.
 
@@ -185,7 +198,9 @@ def logit_spread(
 
 def gradient_norm(model: nn.Module) -> float:
     """Give the length of the gradient of all parameters together."""
-    return float(torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm())
+    return float(
+        torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
+    )
 
 
 def set_order(tokens: Sequence[str], hash_seed: int) -> list[str]:
@@ -227,11 +242,16 @@ def twins(left: pd.Series, right: pd.Series, key: Callable[[str], object] = str)
 
 
 def read_bbc_with_duplicates() -> pd.DataFrame:
-    """Read the BBC news as published; :func:`~companion.classifier.corpus.load_corpus` removes its duplicates."""
+    """Read the BBC news as published, with its duplicates.
+
+    :func:`~companion.classifier.corpus.load_corpus` removes them.
+    """
     return _read_folders(_locate("bbc"))
 
 
-def short_news(classes: Sequence[str] = ("business", "politics"), words: int = 30, seed: int = 0) -> Splits:
+def short_news(
+    classes: Sequence[str] = ("business", "politics"), words: int = 30, seed: int = 0
+) -> Splits:
     """Give a small task for quick experiments: the first words of the BBC news of some classes."""
     news = load_corpus("bbc")
     news = news[news["label"].isin(classes)].reset_index(drop=True)
@@ -243,7 +263,9 @@ _PIP = """
 import sys, sysconfig
 stdlib, base_prefix, *arguments = sys.argv[1:]
 real = sysconfig.get_path
-sysconfig.get_path = lambda name, *rest, **more: stdlib if name == "stdlib" else real(name, *rest, **more)
+sysconfig.get_path = lambda name, *rest, **more: (
+    stdlib if name == "stdlib" else real(name, *rest, **more)
+)
 sys.base_prefix = base_prefix or sys.prefix
 from pip._internal.cli.main import main
 sys.exit(main(arguments))
@@ -251,11 +273,12 @@ sys.exit(main(arguments))
 
 
 def pip_answer(*, marked: bool, virtual: bool, options: Sequence[str] = ()) -> str:
-    """Ask pip to install a package from nowhere, in a Python that is dressed up; nothing is installed.
+    """Ask pip, in a Python that is dressed up, to install from nowhere; nothing is installed.
 
     Args:
         marked: Whether the folder of the standard library holds the file EXTERNALLY-MANAGED.
-        virtual: Whether the Python is a virtual environment, that is, its prefix is not the base prefix.
+        virtual: Whether the Python is a virtual environment, that is, its prefix is not the base
+            prefix.
         options: More options of ``pip install``.
 
     Returns:
@@ -265,7 +288,14 @@ def pip_answer(*, marked: bool, virtual: bool, options: Sequence[str] = ()) -> s
         if marked:
             (Path(stdlib) / "EXTERNALLY-MANAGED").touch()
         program = [sys.executable, "-c", _PIP, stdlib, "elsewhere" if virtual else ""]
-        question = ["--isolated", "--no-color", "install", "--no-index", *options, "no-such-package"]
+        question = [
+            "--isolated",
+            "--no-color",
+            "install",
+            "--no-index",
+            *options,
+            "no-such-package",
+        ]
         plain = {name: value for name, value in os.environ.items() if "COLOR" not in name}
         result = subprocess.run([*program, *question], capture_output=True, text=True, env=plain)
     lines = result.stderr.splitlines()
@@ -281,7 +311,8 @@ class Effect:
         clean: Turns a text into its tokens.
         use_lengths: Whether the state at the last word is read, not the one after the padding.
         length: Every batch is padded to at least this length.
-        reserve_padding: Whether padding has an id of its own and a zero vector, or shares a word's id.
+        reserve_padding: Whether padding has an id of its own and a zero vector, or shares a word's
+            id.
     """
 
     title: str = "all put right"
@@ -303,8 +334,12 @@ EFFECTS = {
     "right": Effect(),
     "no_stop_words": Effect("without the eight stop words", _without_stop_words),
     "after_padding": Effect("state after the padding", use_lengths=False),
-    "after_padding_64": Effect("state after the padding, padded to 64", use_lengths=False, length=64),
-    "shared_id": Effect("padding shares a word's id, too", use_lengths=False, reserve_padding=False),
+    "after_padding_64": Effect(
+        "state after the padding, padded to 64", use_lengths=False, length=64
+    ),
+    "shared_id": Effect(
+        "padding shares a word's id, too", use_lengths=False, reserve_padding=False
+    ),
     "letters": Effect("letters instead of words", _spell),
     "letters_after_padding": Effect("letters, state after the padding", _spell, use_lengths=False),
 }
@@ -365,7 +400,9 @@ def _untrained(train: pd.DataFrame, effect: Effect) -> Fitted:
     classes = sorted(train["label"].unique())
     padding_id = 0 if effect.reserve_padding else None
     model = ListingClassifier(len(words) + first, 32, 64, len(classes), padding_id=padding_id)
-    return Fitted(model, effect, {word: number for number, word in enumerate(words, start=first)}, classes)
+    return Fitted(
+        model, effect, {word: number for number, word in enumerate(words, start=first)}, classes
+    )
 
 
 def _batches(documents: int, size: int = 32) -> list[Tensor]:
@@ -387,7 +424,9 @@ def predict(fitted: Fitted, texts: Sequence[str], ids: dict[str, int] | None = N
     """
     known = fitted if ids is None else Fitted(fitted.model, fitted.effect, ids, fitted.classes)
     encoded = [_encode(known, fitted.effect.clean(text)) for text in texts]
-    return torch.cat([_logits(known, encoded[start : start + 32]) for start in range(0, len(encoded), 32)])
+    return torch.cat(
+        [_logits(known, encoded[start : start + 32]) for start in range(0, len(encoded), 32)]
+    )
 
 
 def share_correct(fitted: Fitted, frame: pd.DataFrame, ids: dict[str, int] | None = None) -> float:
@@ -398,7 +437,7 @@ def share_correct(fitted: Fitted, frame: pd.DataFrame, ids: dict[str, int] | Non
 
 
 def _encode(fitted: Fitted, tokens: Sequence[str]) -> list[int]:
-    """Give the ids of the tokens; unknown ones are left out, so that nothing but the bug differs."""
+    """Give the ids of the tokens without unknown ones, so that nothing but the bug differs."""
     return [fitted.ids[token] for token in tokens if token in fitted.ids] or [0]
 
 

@@ -16,7 +16,8 @@ __all__ = ["LSTMClassifier", "cut_windows", "parameter_count", "pool", "reverse_
 class LSTMClassifier(nn.Module):
     """An LSTM that reads a document and scores each class.
 
-    The scores of a document do not depend on the padding behind it, and so not on its neighbours in the batch.
+    The scores of a document do not depend on the padding behind it, and so not on its neighbours in
+    the batch.
 
     Args:
         vocabulary_size: The number of token ids, the padding included.
@@ -29,14 +30,18 @@ class LSTMClassifier(nn.Module):
         self.pooling = configuration.pooling
         self.window = configuration.window
         self.word_dropout = configuration.word_dropout
-        self.embedding = nn.Embedding(vocabulary_size, configuration.embedding_size, padding_idx=PADDING_ID)
+        self.embedding = nn.Embedding(
+            vocabulary_size, configuration.embedding_size, padding_idx=PADDING_ID
+        )
         nn.init.normal_(self.embedding.weight, std=configuration.embedding_scale)
         with torch.no_grad():
             self.embedding.weight[PADDING_ID].zero_()
         directions = 2 if configuration.bidirectional else 1
         width = directions * configuration.hidden_size
         input_sizes = [configuration.embedding_size] + [width] * (configuration.layers - 1)
-        self.layers = nn.ModuleList(_Layer(size, configuration.hidden_size, directions) for size in input_sizes)
+        self.layers = nn.ModuleList(
+            _Layer(size, configuration.hidden_size, directions) for size in input_sizes
+        )
         self.input_dropout = nn.Dropout(configuration.input_dropout)
         self.dropout = nn.Dropout(configuration.dropout)
         self.head = nn.Linear(width * len(configuration.pooling.split("+")), classes)
@@ -54,7 +59,9 @@ class LSTMClassifier(nn.Module):
         if self.training and self.word_dropout > 0:
             token_ids = self._drop_words(token_ids)
         lengths = lengths.to(token_ids.device)
-        windows, window_lengths = cut_windows(token_ids, lengths, self.window)  # (batch · windows, window)
+        windows, window_lengths = cut_windows(
+            token_ids, lengths, self.window
+        )  # (batch · windows, window)
         hidden = self.input_dropout(self.embedding(windows))  # (batch · windows, window, embedding)
         for number, layer in enumerate(self.layers):
             hidden = layer(self.dropout(hidden) if number else hidden, window_lengths)
@@ -70,13 +77,16 @@ class LSTMClassifier(nn.Module):
 class _Layer(nn.Module):
     """One LSTM layer in one or both directions over padded sequences.
 
-    The backward direction reads each document from its last word to its first, and never the padding: that is
-    what ``nn.LSTM(bidirectional=True)`` does only for packed sequences, which are slow on a CPU.
+    The backward direction reads each document from its last word to its first, and never the
+    padding: that is what ``nn.LSTM(bidirectional=True)`` does only for packed sequences, which are
+    slow on a CPU.
     """
 
     def __init__(self, input_size: int, hidden_size: int, directions: int) -> None:
         super().__init__()
-        self.directions = nn.ModuleList(nn.LSTM(input_size, hidden_size, batch_first=True) for _ in range(directions))
+        self.directions = nn.ModuleList(
+            nn.LSTM(input_size, hidden_size, batch_first=True) for _ in range(directions)
+        )
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Map ``(batch, time, input)`` to ``(batch, time, directions · hidden)``."""
@@ -89,7 +99,8 @@ class _Layer(nn.Module):
 def cut_windows(token_ids: Tensor, lengths: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """Cut each document into windows, which the LSTM reads as if they were documents.
 
-    Short sequences side by side use a processor far better than long ones, and the gradient has a shorter way.
+    Short sequences side by side use a processor far better than long ones, and the gradient has a
+    shorter way.
 
     Args:
         token_ids: ``(batch, time)`` int64 ids, padded on the right.
@@ -97,7 +108,8 @@ def cut_windows(token_ids: Tensor, lengths: Tensor, window: int) -> tuple[Tensor
         window: The words of a window; 0 leaves each document whole.
 
     Returns:
-        ``(batch · windows, window)`` ids and ``(batch · windows,)`` lengths, which are 0 for a window of padding.
+        ``(batch · windows, window)`` ids and ``(batch · windows,)`` lengths, which are 0 for a
+        window of padding.
     """
     if window == 0 or token_ids.shape[1] <= window:
         return token_ids, lengths
@@ -118,7 +130,9 @@ def reverse_padded(sequences: Tensor, lengths: Tensor) -> Tensor:
     Returns:
         ``(batch, time, features)``.
     """
-    time = torch.arange(sequences.shape[1], device=sequences.device).expand(len(sequences), -1)  # (batch, time)
+    time = torch.arange(sequences.shape[1], device=sequences.device).expand(
+        len(sequences), -1
+    )  # (batch, time)
     ends = lengths[:, None]
     source = torch.where(time < ends, ends - 1 - time, time)
     return sequences.gather(1, source[:, :, None].expand_as(sequences))
@@ -130,12 +144,15 @@ def pool(hidden: Tensor, lengths: Tensor, how: str) -> Tensor:
     Args:
         hidden: ``(batch, time, width)``.
         lengths: ``(batch,)`` int64, each at least 1.
-        how: ``"last"`` (the state after the last word), ``"max"``, ``"mean"``, or several joined by ``+``.
+        how: ``"last"`` (the state after the last word), ``"max"``, ``"mean"``, or several joined by
+            ``+``.
 
     Returns:
         ``(batch, width)`` for each way, side by side.
     """
-    is_word = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]  # (batch, time)
+    is_word = (
+        torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+    )  # (batch, time)
     pooled = []
     for way in how.split("+"):
         if way == "last":

@@ -16,8 +16,9 @@ __all__ = ["PADDING", "PADDING_ID", "UNKNOWN", "UNKNOWN_ID", "Vocabulary", "has_
 PADDING, PADDING_ID = "<pad>", 0
 UNKNOWN, UNKNOWN_ID = "<unk>", 1
 
-# Scripts written without spaces are read a character at a time; a run of any other letters, marks and digits is
-# a word. Everything else separates, so "state-of-the-art" is four words and "3.14" is two.
+# Scripts written without spaces are read a character at a time; a run of any other letters, marks
+# and digits is a word. Everything else separates, so "state-of-the-art" is four words and "3.14" is
+# two.
 _TOKEN = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}]"
     r"|\p{Emoji_Presentation}"
@@ -29,13 +30,15 @@ _TOKEN = regex.compile(
 def tokenize(text: str) -> list[str]:
     """Split a text into lower-case tokens.
 
-    The text is first brought to Unicode's NFKC form, so that a full-width ``Ａ`` and a plain ``A`` are one letter.
+    The text is first brought to Unicode's NFKC form, so that a full-width ``Ａ`` and a plain ``A``
+    are one letter.
 
     Args:
         text: Any text, in any script.
 
     Returns:
-        The tokens in order: words, single Chinese or Japanese characters, and emoji. Punctuation is dropped.
+        The tokens in order: words, single Chinese or Japanese characters, and emoji. Punctuation is
+        dropped.
 
     >>> tokenize("Stocks rose 3.5% today!")
     ['stocks', 'rose', '3', '5', 'today']
@@ -57,8 +60,8 @@ def _normalize(text: str) -> str:
 class Vocabulary:
     """A fixed, ordered list of tokens; a token's place in it is its id.
 
-    Id 0 is the padding and id 1 stands for every token that is not in the list. The order is by falling count,
-    then alphabetical, so that it is the same in every process.
+    Id 0 is the padding and id 1 stands for every token that is not in the list. The order is by
+    falling count, then alphabetical, so that it is the same in every process.
 
     Args:
         tokens: All tokens by id, the padding and unknown tokens first.
@@ -71,11 +74,17 @@ class Vocabulary:
         self.tokens = list(tokens)
         self._ids = {token: token_id for token_id, token in enumerate(self.tokens)}
         if self.tokens[:2] != [PADDING, UNKNOWN] or len(self._ids) != len(self.tokens):
-            raise DataError(f"a vocabulary starts with {PADDING!r} and {UNKNOWN!r} and names every token once")
+            raise DataError(
+                f"a vocabulary starts with {PADDING!r} and {UNKNOWN!r} and names every token once"
+            )
 
     @classmethod
     def build(
-        cls, documents: Iterable[Sequence[str]], *, minimum_count: int = 2, maximum_size: int = 50_000
+        cls,
+        documents: Iterable[Sequence[str]],
+        *,
+        minimum_count: int = 2,
+        maximum_size: int = 50_000,
     ) -> "Vocabulary":
         """Collect the tokens of the training documents, and of no others.
 

@@ -55,8 +55,9 @@ def train(
 ) -> TrainingRun:
     """Train a classifier and keep its best epoch.
 
-    The vocabulary, the word vectors and the weights come from the training documents alone. The validation
-    documents choose the epoch. Two runs with the same arguments on the same CPU give the same weights.
+    The vocabulary, the word vectors and the weights come from the training documents alone. The
+    validation documents choose the epoch. Two runs with the same arguments on the same CPU give the
+    same weights.
 
     Args:
         training: The columns ``text`` and ``label``.
@@ -83,7 +84,9 @@ def train(
         return _fit(
             classifier,
             _Documents.of(tokens, training["label"], classifier),
-            _Documents.of([tokenize(text) for text in validation["text"]], validation["label"], classifier),
+            _Documents.of(
+                [tokenize(text) for text in validation["text"]], validation["label"], classifier
+            ),
             progress=progress,
         )
 
@@ -96,7 +99,9 @@ class _Documents:
     labels: Tensor
 
     @classmethod
-    def of(cls, tokens: list[list[str]], labels: "pd.Series[str]", classifier: TextClassifier) -> "_Documents":
+    def of(
+        cls, tokens: list[list[str]], labels: "pd.Series[str]", classifier: TextClassifier
+    ) -> "_Documents":
         maximum_words = classifier.configuration.maximum_words
         return cls(
             [classifier.vocabulary.encode(document[:maximum_words]) for document in tokens],
@@ -107,10 +112,14 @@ class _Documents:
 def _labels(training: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
     labels = sorted(training["label"].unique())
     if len(labels) < 2:
-        raise DataError(f"the training documents have one class, {labels[0]!r}; a classifier needs at least two")
+        raise DataError(
+            f"the training documents have one class, {labels[0]!r}; a classifier needs at least two"
+        )
     unseen = set(validation["label"]) - set(labels)
     if unseen:
-        raise DataError(f"the validation documents have labels that are not in training: {sorted(unseen)}")
+        raise DataError(
+            f"the validation documents have labels that are not in training: {sorted(unseen)}"
+        )
     return labels
 
 
@@ -119,19 +128,25 @@ def _untrained(
 ) -> TextClassifier:
     """Build the vocabulary and the model, with the word vectors that the configuration asks for."""
     vocabulary = Vocabulary.build(
-        tokens, minimum_count=configuration.minimum_count, maximum_size=configuration.maximum_vocabulary
+        tokens,
+        minimum_count=configuration.minimum_count,
+        maximum_size=configuration.maximum_vocabulary,
     )
     model = LSTMClassifier(len(vocabulary), len(labels), configuration)
     if configuration.vectors == "ppmi":
         documents = [vocabulary.encode(document) for document in tokens]
-        vectors = ppmi_vectors(documents, len(vocabulary), configuration.embedding_size, seed=configuration.seed)
+        vectors = ppmi_vectors(
+            documents, len(vocabulary), configuration.embedding_size, seed=configuration.seed
+        )
         with torch.no_grad():
             model.embedding.weight.copy_(torch.from_numpy(vectors * configuration.embedding_scale))
     return TextClassifier(model.to(device), vocabulary, labels, configuration)
 
 
-def _fit(classifier: TextClassifier, training: _Documents, validation: _Documents, *, progress: bool) -> TrainingRun:
-    """Run the epochs, stop when the validation loss no longer falls, and put the best epoch's weights back."""
+def _fit(
+    classifier: TextClassifier, training: _Documents, validation: _Documents, *, progress: bool
+) -> TrainingRun:
+    """Run epochs until the validation loss no longer falls; put the best epoch's weights back."""
     configuration, model = classifier.configuration, classifier.model
     generator = np.random.default_rng(configuration.seed)
     optimizer = torch.optim.AdamW(
@@ -144,9 +159,13 @@ def _fit(classifier: TextClassifier, training: _Documents, validation: _Document
     scheduler = _scheduler(optimizer, configuration, steps)
     history: list[dict[str, float]] = []
     best_epoch, best_loss, best_weights = 0, float("inf"), {}
-    with tqdm(total=steps, desc="training", unit="batch", disable=None if progress else True) as bar:
+    with tqdm(
+        total=steps, desc="training", unit="batch", disable=None if progress else True
+    ) as bar:
         for epoch in range(1, configuration.epochs + 1):
-            row = {"epoch": epoch} | _train_epoch(classifier, training, optimizer, scheduler, generator, bar)
+            row = {"epoch": epoch} | _train_epoch(
+                classifier, training, optimizer, scheduler, generator, bar
+            )
             row |= _validate(classifier, validation)
             history.append(row)
             bar.set_postfix(epoch=epoch, validation_loss=f"{row['validation_loss']:.3f}")
@@ -154,7 +173,9 @@ def _fit(classifier: TextClassifier, training: _Documents, validation: _Document
                 best_epoch, best_loss = epoch, row["validation_loss"]
                 best_weights = copy.deepcopy(model.state_dict())
             elif epoch - best_epoch >= configuration.patience:
-                _LOGGER.info("stopped after epoch %d: no better one since epoch %d", epoch, best_epoch)
+                _LOGGER.info(
+                    "stopped after epoch %d: no better one since epoch %d", epoch, best_epoch
+                )
                 break
     if not best_weights:
         raise DataError("the loss is not a number from the first epoch on; lower the learning rate")
@@ -171,13 +192,16 @@ def _train_epoch(
     generator: np.random.Generator,
     bar: "tqdm[NoReturn]",
 ) -> dict[str, float]:
-    """Take one step a batch; give the mean loss, the learning rate and the largest norm of the gradient."""
+    """Take a step a batch; give the mean loss, the learning rate and the largest gradient norm."""
     configuration, model, device = classifier.configuration, classifier.model, classifier.device
     loss_function = nn.CrossEntropyLoss(label_smoothing=configuration.label_smoothing)
     model.train()
     total, largest_norm = 0.0, 0.0
     learning_rate = float(scheduler.get_last_lr()[0])
-    stretches = [_stretch(document, configuration.training_words, generator) for document in documents.token_ids]
+    stretches = [
+        _stretch(document, configuration.training_words, generator)
+        for document in documents.token_ids
+    ]
     for batch in shuffled_batches(stretches, configuration.batch_size, generator):
         optimizer.zero_grad()
         logits = model(batch.token_ids.to(device), batch.lengths.to(device))

@@ -1,8 +1,9 @@
 """Word vectors from the training text alone, in a few seconds and without training.
 
-Explained in :doc:`/project/model`, "Word vectors from your own text". Words that stand near the same words get
-similar vectors: count the pairs of neighbours, take the positive pointwise mutual information of each pair, and
-keep the largest directions of that matrix (Levy, Goldberg and Dagan, 2015).
+Explained in :doc:`/project/model`, "Word vectors from your own text". Words that stand near the
+same words get similar vectors: count the pairs of neighbours, take the positive pointwise mutual
+information of each pair, and keep the largest directions of that matrix (Levy, Goldberg and Dagan,
+2015).
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,12 @@ _CONTEXT_POWER = 0.75
 
 
 def ppmi_vectors(
-    documents: Sequence[Sequence[int]], vocabulary_size: int, size: int, *, window: int = 8, seed: int = 0
+    documents: Sequence[Sequence[int]],
+    vocabulary_size: int,
+    size: int,
+    *,
+    window: int = 8,
+    seed: int = 0,
 ) -> NDArray[np.float32]:
     """Make word vectors from the documents' own neighbourhoods.
 
@@ -32,8 +38,8 @@ def ppmi_vectors(
         seed: Fixes the randomised decomposition.
 
     Returns:
-        ``(vocabulary_size, size)`` vectors with mean square 1; the padding's is zero. Where the text gives
-        fewer directions than asked for, the other columns are zero.
+        ``(vocabulary_size, size)`` vectors with mean square 1; the padding's is zero. Where the
+        text gives fewer directions than asked for, the other columns are zero.
     """
     matrix = positive_pmi(neighbour_counts(documents, vocabulary_size, window))
     rank = min(size, vocabulary_size - 1)
@@ -56,7 +62,8 @@ def neighbour_counts(
         window: The greatest distance.
 
     Returns:
-        ``(vocabulary_size, vocabulary_size)`` symmetric counts. Padding and unknown words have none.
+        ``(vocabulary_size, vocabulary_size)`` symmetric counts. Padding and unknown words have
+        none.
     """
     gap = [PADDING_ID] * window
     tokens = np.concatenate([np.array([*document, *gap]) for document in documents])
@@ -77,8 +84,8 @@ def positive_pmi(counts: "sparse.csr_array[np.float32]") -> "sparse.csr_array[np
         counts: ``(words, words)`` symmetric counts.
 
     Returns:
-        ``max(0, log(p(a, b) / (p(a) · p(b)^0.75)))``, with the powers of ``b`` made to add up to 1. The power
-        damps the rare words, whose information is the least certain.
+        ``max(0, log(p(a, b) / (p(a) · p(b)^0.75)))``, with the powers of ``b`` made to add up to 1.
+        The power damps the rare words, whose information is the least certain.
     """
     words = np.asarray(counts.sum(axis=1)).ravel()
     contexts = words**_CONTEXT_POWER

@@ -21,13 +21,19 @@ def make_notebook() -> Callable[..., Any]:
 
     def make(*cells: Cell) -> Any:
         notebook = nbformat.v4.new_notebook()
-        notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        notebook.metadata["kernelspec"] = {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        }
         notebook.cells.append(nbformat.v4.new_markdown_cell("# A notebook\n"))
         for number, (source, outputs, changes) in enumerate(cells, 1):
             tags = {"tags": changes["tags"]} if "tags" in changes else {}
             metadata = tags | changes.get("metadata", {})
             count = changes.get("execution_count", number)
-            cell = nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=count, metadata=metadata)
+            cell = nbformat.v4.new_code_cell(
+                source, outputs=outputs, execution_count=count, metadata=metadata
+            )
             notebook.cells.append(cell)
         return notebook
 

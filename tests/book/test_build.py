@@ -1,4 +1,4 @@
-"""Small books: what a build accepts, and what makes it fail, with the same extensions and settings as the book."""
+"""Small books: what a build accepts, and what makes it fail, extended and set as the book is."""
 
 import json
 import os
@@ -15,7 +15,10 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = """
-- {id: S1, statement: "It glues `a` and $b$.", verdict: wrong, evidence: ["page#the-anchor", "@vaswani2017"]}
+- id: S1
+  statement: "It glues `a` and $b$."
+  verdict: wrong
+  evidence: ["page#the-anchor", "@vaswani2017"]
 - {id: S2, statement: It waits., verdict: holds, evidence: ["tests/test_a.py::test_x"]}
 """
 INDEX = """# First
@@ -46,15 +49,30 @@ def write_book(root: Path, notebook: Any, url: str = "") -> Path:
     (root / "tests").mkdir()
     (root / "tests" / "test_a.py").write_text("def test_x(): ...\n")
     (root / "_config.yml").write_text(yaml.safe_dump(settings(url)), encoding="utf-8")
-    chapters = [{"file": name} for name in ("page", "reference/claims", "reference/results", "reference/bibliography")]
-    (book / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters}))
+    chapters = [
+        {"file": name}
+        for name in ("page", "reference/claims", "reference/results", "reference/bibliography")
+    ]
+    (book / "_toc.yml").write_text(
+        yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters})
+    )
     (book / "index.md").write_text(INDEX, encoding="utf-8")
     (book / "claims.yml").write_text(CLAIMS, encoding="utf-8")
     (book / "reference" / "claims.md").write_text("# Claims\n\n```{claims} S\n:caption: All\n```\n")
     (book / "reference" / "results.md").write_text("# Results\n\n```{results}\n```\n")
-    (book / "reference" / "bibliography.md").write_text("# Sources\n\n```{bibliography}\n:all:\n```\n")
-    (book / "references.bib").write_text((ROOT / "book" / "references.bib").read_text(encoding="utf-8"))
-    record = {"name": "toy.accuracy", "value": 0.9621, "tolerance": 0.02, "command": "make toy", "seed": 3}
+    (book / "reference" / "bibliography.md").write_text(
+        "# Sources\n\n```{bibliography}\n:all:\n```\n"
+    )
+    (book / "references.bib").write_text(
+        (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    )
+    record = {
+        "name": "toy.accuracy",
+        "value": 0.9621,
+        "tolerance": 0.02,
+        "command": "make toy",
+        "seed": 3,
+    }
     (book / "results" / "toy.json").write_text(json.dumps([record]))
     nbformat.write(notebook, book / "page.ipynb")
     return root
@@ -62,19 +80,32 @@ def write_book(root: Path, notebook: Any, url: str = "") -> Path:
 
 def build(root: Path) -> tuple[int, str]:
     """Build a book as `make book` does; return the exit code and the warnings."""
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        "book",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     environment = os.environ | {"NO_COLOR": "1"}
-    run = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=120
+    )
     return run.returncode, run.stdout + run.stderr
 
 
 def soup(root: Path, page: str) -> BeautifulSoup:
-    return BeautifulSoup((root / "_build" / "html" / f"{page}.html").read_text(encoding="utf-8"), "html.parser")
+    return BeautifulSoup(
+        (root / "_build" / "html" / f"{page}.html").read_text(encoding="utf-8"), "html.parser"
+    )
 
 
 @pytest.fixture(scope="module")
 def notebook(make_notebook: Callable[..., Any]) -> Any:
-    made = make_notebook(("print(1)", [nbformat.v4.new_output("stream", name="stdout", text="1\n")], {}))
+    made = make_notebook(
+        ("print(1)", [nbformat.v4.new_output("stream", name="stdout", text="1\n")], {})
+    )
     made.cells.append(nbformat.v4.new_markdown_cell("(the-anchor)=\n## A section\n\nWords."))
     return made
 
@@ -89,7 +120,9 @@ def good(tmp_path_factory: pytest.TempPathFactory, notebook: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, notebook: Any) -> Path:
-    root = write_book(tmp_path_factory.mktemp("published"), notebook, "https://github.com/someone/book")
+    root = write_book(
+        tmp_path_factory.mktemp("published"), notebook, "https://github.com/someone/book"
+    )
     code, said = build(root)
     assert code == 0, said
     return root
@@ -139,8 +172,12 @@ def test_with_an_address_the_buttons_appear(published: Path) -> None:
     assert evidence["href"] == "https://github.com/someone/book/blob/main/tests/test_a.py#L1"
 
 
-def test_a_broken_notebook_makes_the_build_fail_every_time(tmp_path: Path, make_notebook: Callable[..., Any]) -> None:
-    error = nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=["x"])
+def test_a_broken_notebook_makes_the_build_fail_every_time(
+    tmp_path: Path, make_notebook: Callable[..., Any]
+) -> None:
+    error = nbformat.v4.new_output(
+        "error", ename="ZeroDivisionError", evalue="division by zero", traceback=["x"]
+    )
     notebook = make_notebook(("1 / 0", [error], {}), ("x = 1", [], {"execution_count": None}))
     notebook.cells.append(nbformat.v4.new_markdown_cell("(the-anchor)=\n## A section"))
     root = write_book(tmp_path, notebook)
@@ -164,11 +201,14 @@ BROKEN_CLAIMS = """
 """
 
 
-def test_every_fault_of_the_ledgers_makes_the_build_fail_every_time(tmp_path: Path, notebook: Any) -> None:
+def test_every_fault_of_the_ledgers_makes_the_build_fail_every_time(
+    tmp_path: Path, notebook: Any
+) -> None:
     root = write_book(tmp_path, notebook)
     (root / "book" / "claims.yml").write_text(BROKEN_CLAIMS, encoding="utf-8")
     index = (
-        "# First\n\n{claim}`S99` {result}`toy.nothing` {result}`toy.accuracy|q`\n\n```{claims}\n:ids: S3, S98\n```\n"
+        "# First\n\n{claim}`S99` {result}`toy.nothing` {result}`toy.accuracy|q`\n\n"
+        "```{claims}\n:ids: S3, S98\n```\n"
     )
     (root / "book" / "index.md").write_text(index, encoding="utf-8")
     for _ in range(2):

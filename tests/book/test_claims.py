@@ -1,4 +1,4 @@
-"""The claims ledger: what an entry must be, how evidence resolves, and that the book owes nothing."""
+"""The claims ledger: what an entry must be, how evidence resolves, and no debt of the book."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ GOOD = {"id": "S1", "statement": "x", "verdict": "wrong", "evidence": ["@vaswani
 
 def write(folder: Path, content: Any) -> Path:
     path = folder / "claims.yml"
-    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+    path.write_text(
+        content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8"
+    )
     return path
 
 
@@ -47,7 +49,11 @@ def test_a_bad_entry_is_refused(tmp_path: Path, entry: Any, message: str) -> Non
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [([GOOD, GOOD], "S1 has two entries"), ("a: [", "claims.yml"), ({"S1": GOOD}, "must be a list")],
+    [
+        ([GOOD, GOOD], "S1 has two entries"),
+        ("a: [", "claims.yml"),
+        ({"S1": GOOD}, "must be a list"),
+    ],
 )
 def test_a_bad_file_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     _, (wrong,) = book_claims.read(write(tmp_path, content))
@@ -77,12 +83,16 @@ def repository(tmp_path: Path) -> Path:
     tests = tmp_path / "tests" / "deep"
     tests.mkdir(parents=True)
     (tests / "test_text.py").write_text(
-        "import pytest\n\ndef helper(): ...\n\n@pytest.mark.parametrize('x', [1])\ndef test_x(x): ...\n\n"
-        "async def test_later(): ...\n\nclass TestText:\n    def test_y(self): ...\n    class TestInner:\n"
+        "import pytest\n\ndef helper(): ...\n\n"
+        "@pytest.mark.parametrize('x', [1])\ndef test_x(x): ...\n\n"
+        "async def test_later(): ...\n\n"
+        "class TestText:\n    def test_y(self): ...\n    class TestInner:\n"
         "        def test_z(self): ...\n"
     )
     (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "references.bib").write_text("@article{lamp2019,\n title={x}}\n@comment{no,\n}\n")
+    (tmp_path / "book" / "references.bib").write_text(
+        "@article{lamp2019,\n title={x}}\n@comment{no,\n}\n"
+    )
     return tmp_path
 
 
@@ -136,5 +146,7 @@ def test_the_book_owes_no_claim() -> None:
 def test_tests_and_sources_named_as_evidence_exist() -> None:
     """The anchors are checked by the build."""
     claims, _ = book_claims.read(BOOK / "claims.yml")
-    pairs = [(claim.id, item) for claim in claims.values() for item in claim.evidence if "#" not in item]
+    pairs = [
+        (claim.id, item) for claim in claims.values() for item in claim.evidence if "#" not in item
+    ]
     assert [pair for pair in pairs if book_claims.unresolved(pair[1], ROOT, {})] == []

@@ -39,11 +39,19 @@ def stream(text: str, name: str = "stdout") -> Any:
 
 
 def figure(picture: str) -> Any:
-    return new_output("display_data", data={"image/png": picture, "text/plain": "<IPython.core.display.Image object>"})
+    return new_output(
+        "display_data",
+        data={"image/png": picture, "text/plain": "<IPython.core.display.Image object>"},
+    )
 
 
 def error() -> Any:
-    return new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=["division by zero"])
+    return new_output(
+        "error",
+        ename="ZeroDivisionError",
+        evalue="division by zero",
+        traceback=["division by zero"],
+    )
 
 
 RAISES = {"tags": ["raises-exception"]}
@@ -59,8 +67,16 @@ GOOD = [
     (DRAW.format(picture=png(2400, 20)), [figure(png())], {}),
     (DRAW.format(picture=png(50)), [figure(png())], {"metadata": {"figure_tolerance": 0.03}}),
     ("6 * 7;", [], {}),
-    ("import os; print(os.environ['OMP_NUM_THREADS'], os.environ['PYTHONHASHSEED'])", [stream("1 0\n")], {}),
-    ("import time; print(time.time())", [stream("0\n")], {"tags": ["nbval-ignore-output"], "metadata": UNCOMPARED}),
+    (
+        "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['PYTHONHASHSEED'])",
+        [stream("1 0\n")],
+        {},
+    ),
+    (
+        "import time; print(time.time())",
+        [stream("0\n")],
+        {"tags": ["nbval-ignore-output"], "metadata": UNCOMPARED},
+    ),
     ("1 / 0", [], {"tags": ["skip-execution"], "metadata": UNCOMPARED, "execution_count": None}),
 ]
 # Each cell, and what the report must say of it.
@@ -68,11 +84,26 @@ BAD = [
     ("print(1)", [stream("2\n")], {}, "mismatch 'stdout'"),
     ("print(1)", [], {}, "Unexpected output fields from running code: {'stdout'}"),
     ("x = 1", [stream("1\n")], {}, "Missing output fields from running code: {'stdout'}"),
-    (DRAW.format(picture=png()), [new_output("display_data", data=TEXT)], {}, "0 figures are stored, 1 were drawn"),
+    (
+        DRAW.format(picture=png()),
+        [new_output("display_data", data=TEXT)],
+        {},
+        "0 figures are stored, 1 were drawn",
+    ),
     ("", [figure(png())], {}, "Missing output fields"),
     (DRAW.format(picture=png(50)), [figure(png())], {}, "2.08% of the pixels differ"),
-    (DRAW.format(picture=png(50)), [figure(png())], {"metadata": {"figure_tolerance": 0.01}}, "differ, 1.00% may"),
-    (DRAW.format(picture=png(width=61)), [figure(png())], {}, "stored 60 × 40 pixels, drawn 61 × 40"),
+    (
+        DRAW.format(picture=png(50)),
+        [figure(png())],
+        {"metadata": {"figure_tolerance": 0.01}},
+        "differ, 1.00% may",
+    ),
+    (
+        DRAW.format(picture=png(width=61)),
+        [figure(png())],
+        {},
+        "stored 60 × 40 pixels, drawn 61 × 40",
+    ),
     ("x = 1", [error()], RAISES, "Missing output fields"),
     (
         "x = 2",
@@ -115,7 +146,9 @@ def report(tmp_path_factory: pytest.TempPathFactory, make_notebook: Callable[...
 
 def section(report: str, item: str) -> str:
     """The part of the report about one item of the bad notebook."""
-    found = re.search(rf"^_+ bad\.ipynb::{item} _+$(.*?)(?=^_{{3,}} |^={{3,}} )", report, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^_+ bad\.ipynb::{item} _+$(.*?)(?=^_{{3,}} |^={{3,}} )", report, re.MULTILINE | re.DOTALL
+    )
     assert found, f"{item} did not fail:\n{report}"
     return found.group(1)
 
@@ -141,7 +174,19 @@ def test_what_only_the_file_shows_fails_too(report: str, number: int) -> None:
 def test_the_notebooks_of_the_book_are_judged_by_the_plugin() -> None:
     """The conftest at the root puts the plugin in place."""
     root = TOOLS.parents[1]
-    command = [sys.executable, "-m", "pytest", "--nbval", "--collect-only", "-q", "-p", "no:cacheprovider", "book"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "book",
+    ]
     listing = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120).stdout
-    notebooks = [path for path in (root / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
+    notebooks = [
+        path for path in (root / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+    ]
     assert listing.count("::stored") == len(notebooks), listing

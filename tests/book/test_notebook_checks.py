@@ -1,4 +1,4 @@
-"""Each check of a stored notebook is fed a notebook that it must refuse, and one that it must not."""
+"""Each check of a stored notebook gets a notebook that it must refuse, and one it must not."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,9 @@ def stream(text: str) -> Any:
 
 
 def error(name: str = "KeyError", value: str = "12") -> Any:
-    return nbformat.v4.new_output("error", ename=name, evalue=value, traceback=[f"\x1b[31m{name}\x1b[0m: {value}"])
+    return nbformat.v4.new_output(
+        "error", ename=name, evalue=value, traceback=[f"\x1b[31m{name}\x1b[0m: {value}"]
+    )
 
 
 GOOD = ("print(1)", [stream("1\n")], {})
@@ -32,7 +34,11 @@ def test_a_good_notebook_has_no_problem(make_notebook: Callable[..., Any]) -> No
     slow = (
         "work()",
         [],
-        {"tags": ["nbval-skip"], "metadata": {"nbval_reason": "takes an hour"}, "execution_count": None},
+        {
+            "tags": ["nbval-skip"],
+            "metadata": {"nbval_reason": "takes an hour"},
+            "execution_count": None,
+        },
     )
     last = ("x = 2", [], {"execution_count": 3})
     assert messages(make_notebook(GOOD, raising, slow, last)) == []
@@ -51,12 +57,18 @@ def test_a_good_notebook_has_no_problem(make_notebook: Callable[..., Any]) -> No
         (("x = 1", [], {"tags": ["nbval-ignore-output"]}), "without a reason"),
         (("# NBVAL_IGNORE_OUTPUT\nx = 1", [], {}), "without a reason"),
         (("x = 1", [], {"tags": ["nbval-skip"]}), "without a reason"),
-        (("x = 1", [], {"tags": ["nbval-skip"], "metadata": {"nbval_reason": " "}}), "without a reason"),
+        (
+            ("x = 1", [], {"tags": ["nbval-skip"], "metadata": {"nbval_reason": " "}}),
+            "without a reason",
+        ),
         (("x = 1", [], {"tags": ["skip-execution"], "execution_count": None}), "without a reason"),
         (("print(p)", [stream("saved in /home/ann/model\n")], {}), "'/home/ann'"),
         (("print(p)", [stream(f"saved in {ROOT}/model\n")], {}), "a path of one machine"),
         (("print(p)", [stream(f"{sys.prefix}/lib\n")], {}), "a path of one machine"),
-        (("f()", [error(value="no file '/tmp/x.csv'")], {"tags": ["raises-exception"]}), "'/tmp/x.csv'"),
+        (
+            ("f()", [error(value="no file '/tmp/x.csv'")], {"tags": ["raises-exception"]}),
+            "'/tmp/x.csv'",
+        ),
     ],
 )
 def test_a_bad_cell_is_refused(make_notebook: Callable[..., Any], cell: Any, message: str) -> None:
@@ -66,9 +78,19 @@ def test_a_bad_cell_is_refused(make_notebook: Callable[..., Any], cell: Any, mes
 
 
 @pytest.mark.parametrize(
-    "text", ["see https://example.org/home/ann", "a/home/ann", "1/tmp", "data/news_data.csv", "~/models", "and/or"]
+    "text",
+    [
+        "see https://example.org/home/ann",
+        "a/home/ann",
+        "1/tmp",
+        "data/news_data.csv",
+        "~/models",
+        "and/or",
+    ],
 )
-def test_what_is_no_path_of_a_machine_may_stay(make_notebook: Callable[..., Any], text: str) -> None:
+def test_what_is_no_path_of_a_machine_may_stay(
+    make_notebook: Callable[..., Any], text: str
+) -> None:
     assert messages(make_notebook(("print(t)", [stream(text)], {}))) == []
 
 

@@ -53,7 +53,9 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("executed")
     (root / "companion").mkdir()
     (root / "companion" / "__init__.py").touch()
-    (root / "companion" / "greeting.py").write_text('from companion.deep import WORD\n__all__ = ["WORD"]\n')
+    (root / "companion" / "greeting.py").write_text(
+        'from companion.deep import WORD\n__all__ = ["WORD"]\n'
+    )
     (root / "companion" / "deep.py").write_text('WORD = "hello"\n')
     (root / "companion" / "other.py").touch()
     (root / "companion" / "ledger.py").touch()
@@ -151,11 +153,15 @@ def test_the_recorded_results_count_for_those_who_read_them(root: Path) -> None:
     results.mkdir()
     (results / "toy.json").write_text("[]")
     assert notebooks.state(page(root)) == "fresh"
-    edit(page(root).text, "from companion import greeting", "from companion import greeting, ledger")
+    edit(
+        page(root).text, "from companion import greeting", "from companion import greeting, ledger"
+    )
     assert results / "toy.json" in notebooks.dependencies(root, page(root).read_text())
 
 
-@pytest.mark.parametrize("line", ["!companion train --corpus bbc", "%run -m companion", "run(['companion', 'train'])"])
+@pytest.mark.parametrize(
+    "line", ["!companion train --corpus bbc", "%run -m companion", "run(['companion', 'train'])"]
+)
 def test_the_command_line_counts_as_all_that_it_imports(root: Path, line: str) -> None:
     (root / "companion" / "cli.py").write_text("def main():\n    import companion.other\n")
     edit(page(root).text, "import pathlib\n", f"import pathlib\n{line}\n")
@@ -165,10 +171,14 @@ def test_the_command_line_counts_as_all_that_it_imports(root: Path, line: str) -
 
 def test_an_edited_notebook_gives_its_text_back(root: Path) -> None:
     notebook = page(root).read_notebook()
-    notebook.cells[0].source = notebook.cells[0].source.replace("*prose*", "*an edit in JupyterLab*")
+    notebook.cells[0].source = notebook.cells[0].source.replace(
+        "*prose*", "*an edit in JupyterLab*"
+    )
     nbformat.write(notebook, page(root).notebook)
     assert notebooks.state(page(root)) == "notebook"
-    assert notebooks.differences(root) == ["chapter/page: the text and the notebook differ; run make notebooks"]
+    assert notebooks.differences(root) == [
+        "chapter/page: the text and the notebook differ; run make notebooks"
+    ]
     notebooks.give_back(page(root))
     text = page(root).text.read_text(encoding="utf-8")
     assert text.replace("*an edit in JupyterLab*", "*prose*") == TEXT
@@ -231,12 +241,18 @@ def test_a_header_that_pairs_by_itself_is_refused(root: Path) -> None:
 
 def test_paths_in_tracebacks_become_relative() -> None:
     home = Path.home()
-    assert notebooks.relative(f"File {ROOT}/companion/cli.py:3, in main") == "File companion/cli.py:3, in main"
+    assert (
+        notebooks.relative(f"File {ROOT}/companion/cli.py:3, in main")
+        == "File companion/cli.py:3, in main"
+    )
     assert (
         notebooks.relative("File ~/x/.venv/lib/python3.11/site-packages/torch/nn.py:1")
         == "File site-packages/torch/nn.py:1"
     )
-    assert notebooks.relative("File /usr/lib/python3.11/json/decoder.py:9") == "File python3.11/json/decoder.py:9"
+    assert (
+        notebooks.relative("File /usr/lib/python3.11/json/decoder.py:9")
+        == "File python3.11/json/decoder.py:9"
+    )
     assert str(home) not in notebooks.relative(f"File {home}/v/lib/python3.12/site-packages/a.py")
 
 
@@ -251,7 +267,9 @@ def test_jupytext_pairs_the_folders(root: Path) -> None:
     subprocess.run(command, cwd=root, check=True, capture_output=True, timeout=60)
     assert notebooks.differences(root) == []
     assert "*an edit*" in page(root).text.read_text(encoding="utf-8")
-    assert "companion:" not in page(root).text.read_text(encoding="utf-8"), "the digests stay out of the text"
+    assert "companion:" not in page(root).text.read_text(encoding="utf-8"), (
+        "the digests stay out of the text"
+    )
     assert notebooks.differences(root) == []
     assert sorted(path.name for path in (root / "book").rglob("*.md")) == ["index.md", "page.md"]
 

@@ -16,7 +16,12 @@ import pytest
 import torch
 
 from companion.classifier import checkpoint
-from companion.classifier.checkpoint import load_classifier, prepare_directory, read_description, save_classifier
+from companion.classifier.checkpoint import (
+    load_classifier,
+    prepare_directory,
+    read_description,
+    save_classifier,
+)
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import split_corpus
 from companion.classifier.inference import TextClassifier
@@ -53,7 +58,9 @@ def test_saving_again_leaves_one_classifier(classifier: TextClassifier, saved: P
         state = {name: value.clone() for name, value in classifier.model.state_dict().items()}
         classifier.model.head.bias.add_(1)
     save_classifier(classifier, saved)
-    np.testing.assert_array_equal(load_classifier(saved).predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+    np.testing.assert_array_equal(
+        load_classifier(saved).predict_proba(TEXTS), classifier.predict_proba(TEXTS)
+    )
     assert sorted(path.suffix for path in saved.iterdir()) == [".json", ".safetensors"]
     classifier.model.load_state_dict(state)
 
@@ -79,7 +86,10 @@ def _edit(**changes: object) -> Callable[[Path], None]:
         (lambda folder: (folder / "classifier.json").unlink(), "no saved classifier"),
         (lambda folder: (folder / "classifier.json").write_bytes(b"\xff\xfe"), "damaged"),
         (lambda folder: (folder / "classifier.json").write_text("[" * 100_000), "damaged"),
-        (lambda folder: (folder / "classifier.json").write_text('{"a": 1}'), "not written by this package"),
+        (
+            lambda folder: (folder / "classifier.json").write_text('{"a": 1}'),
+            "not written by this package",
+        ),
         (_edit(format_version=99), "format version 99"),
         (_edit(weights="../../etc/passwd"), "damaged at weights"),
         (_edit(labels="film"), "damaged at labels"),
@@ -90,7 +100,9 @@ def _edit(**changes: object) -> Callable[[Path], None]:
         (_edit(configuration={"hidden_size": 5000}), "do not fit"),
     ],
 )
-def test_a_damaged_classifier_is_refused(damage: Callable[[Path], None], message: str, saved: Path) -> None:
+def test_a_damaged_classifier_is_refused(
+    damage: Callable[[Path], None], message: str, saved: Path
+) -> None:
     damage(saved)
     with pytest.raises(CheckpointError, match=message) as raised:
         load_classifier(saved, device="cpu")
@@ -131,7 +143,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_the_old_classifier(classifier: TextClassifier, saved: Path) -> None:
-    """The system itself refuses to write more than 1,000 bytes, as a full disk does, in the middle of the weights."""
+    """The system refuses to write over 1,000 bytes, as a full disk does, amid the weights."""
     before = load_classifier(saved).predict_proba(TEXTS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -152,7 +164,7 @@ def test_a_full_disk_keeps_the_old_classifier(classifier: TextClassifier, saved:
 
 @pytest.mark.parametrize("renames_before_the_crash", [0, 1, 2])
 def test_a_crash_leaves_a_whole_classifier(saved: Path, renames_before_the_crash: int) -> None:
-    """The process is killed at each step of the second save; what is left loads, and is the old or the new."""
+    """Killed at each step of the second save, what is left loads, and is the old or the new."""
     before = load_classifier(saved).predict_proba(TEXTS)
     program = textwrap.dedent("""
         import os, signal, sys
@@ -174,7 +186,9 @@ def test_a_crash_leaves_a_whole_classifier(saved: Path, renames_before_the_crash
         Path.replace = counted
         save_classifier(classifier, folder)
     """)
-    outcome = subprocess.run([sys.executable, "-c", program, str(saved), str(renames_before_the_crash)], check=False)
+    outcome = subprocess.run(
+        [sys.executable, "-c", program, str(saved), str(renames_before_the_crash)], check=False
+    )
     assert outcome.returncode == (0 if renames_before_the_crash == 2 else -signal.SIGKILL)
     is_old = np.array_equal(load_classifier(saved).predict_proba(TEXTS), before)
     assert is_old == (renames_before_the_crash < 2)

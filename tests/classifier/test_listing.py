@@ -33,7 +33,9 @@ from companion.classifier.listing import (
 from companion.classifier.text import tokenize
 
 DOCUMENTS = [[1, 2, 3], [4, 5], [6, 7, 8, 9]]
-TABLE = pd.DataFrame({"text": ["a goal was shot", "shares rose again"] * 4, "label": ["sport", "business"] * 4})
+TABLE = pd.DataFrame(
+    {"text": ["a goal was shot", "shares rose again"] * 4, "label": ["sport", "business"] * 4}
+)
 
 
 def test_failure_gives_type_and_first_line():
@@ -133,7 +135,9 @@ def test_set_order_depends_on_the_process():
 
 
 def test_absence_probability_by_counting():
-    draws = torch.stack([torch.randperm(10, generator=torch.Generator().manual_seed(s))[:4] for s in range(4000)])
+    draws = torch.stack(
+        [torch.randperm(10, generator=torch.Generator().manual_seed(s))[:4] for s in range(4000)]
+    )
     assert absence_probability(10, 2, 4) == pytest.approx(1 / 3)  # 6/10 · 5/9
     assert (draws >= 2).all(dim=1).float().mean().item() == pytest.approx(1 / 3, abs=0.03)
 
@@ -156,7 +160,9 @@ def test_twins_are_counted_by_key():
 )
 def test_pip_refuses_a_marked_python_outside_of_an_environment(marked, virtual, options, refused):
     answer = pip_answer(marked=marked, virtual=virtual, options=options)
-    assert answer.startswith("error: externally-managed-environment" if refused else "ERROR: Could not find")
+    assert answer.startswith(
+        "error: externally-managed-environment" if refused else "ERROR: Could not find"
+    )
 
 
 def test_short_news_is_short_and_stratified():
@@ -193,7 +199,9 @@ def test_the_pipeline_does_not_import_the_mistakes():
         "import json, sys; import companion.classifier.inference, companion.classifier.training; "
         "print(json.dumps('companion.classifier.listing' in sys.modules))"
     )
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
     assert json.loads(output) is False
 
 

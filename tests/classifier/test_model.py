@@ -8,7 +8,13 @@ import torch
 
 from companion.classifier.batches import batches_by_length, pad, shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
-from companion.classifier.model import LSTMClassifier, cut_windows, parameter_count, pool, reverse_padded
+from companion.classifier.model import (
+    LSTMClassifier,
+    cut_windows,
+    parameter_count,
+    pool,
+    reverse_padded,
+)
 from companion.classifier.vectors import neighbour_counts, positive_pmi, ppmi_vectors
 from companion.errors import DataError, EmptyDocumentError
 
@@ -28,7 +34,9 @@ def test_every_document_is_in_one_batch() -> None:
         seen = []
         for batch in batches:
             assert len(batch.rows) <= 32
-            for row, token_ids, length in zip(batch.rows, batch.token_ids, batch.lengths, strict=True):
+            for row, token_ids, length in zip(
+                batch.rows, batch.token_ids, batch.lengths, strict=True
+            ):
                 assert token_ids[:length].tolist() == documents[row]
             seen.extend(batch.rows)
         assert sorted(seen) == list(range(333))
@@ -105,7 +113,7 @@ def test_pooling_leaves_the_padding_out() -> None:
 
 
 def test_the_article_network_has_its_parameters() -> None:
-    """Two layers of 4(hi + h² + 2h), the embedding, and the head: the count of the book's section on the listing."""
+    """Two layers of 4(hi + h² + 2h), the embedding, and the head: as the book counts."""
     network = LSTMClassifier(10_000, 2, CONFIGURATIONS["article"])
     lstm = sum(4 * (256 * inputs + 256 * 256 + 2 * 256) for inputs in (100, 256))
     assert lstm == 892_928
@@ -116,7 +124,10 @@ def test_every_parameter_gets_a_gradient() -> None:
     for configuration in CONFIGURATIONS.values():
         network = LSTMClassifier(20, 3, configuration)
         network(*pad([[2, 3, 4], [5, 6]])).sum().backward()
-        assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
+        assert all(
+            parameter.grad is not None and parameter.grad.any()
+            for parameter in network.parameters()
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""The silent bugs S1 to S23 of the article's listing: a check for each, and a proof that the check can fail.
+"""The silent bugs S1 to S23 of the article's listing: a check for each, and proof it can fail.
 
-Every ``check`` runs twice: on the package as it is, where it has to pass, and with the bug put back, where it has
-to fail. The bugs are described, with their effect, in the book's section on the listing.
+Every ``check`` runs twice: on the package as it is, where it has to pass, and with the bug put
+back, where it has to fail. The bugs are described, with their effect, in the book's section on the
+listing.
 """
 
 import dataclasses
@@ -21,7 +22,16 @@ import pytest
 import torch
 from torch import nn
 
-from companion.classifier import batches, checkpoint, corpus, evaluation, inference, model, text, training
+from companion.classifier import (
+    batches,
+    checkpoint,
+    corpus,
+    evaluation,
+    inference,
+    model,
+    text,
+    training,
+)
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
@@ -60,10 +70,17 @@ def test_s2_punctuation_separates() -> None:
         assert tokenizer("3.14") == ["3", "14"]
 
     check(tokenize)
-    fails(check, lambda sentence: "".join(mark for mark in sentence if mark not in string.punctuation).split())
+    fails(
+        check,
+        lambda sentence: "".join(
+            mark for mark in sentence if mark not in string.punctuation
+        ).split(),
+    )
 
 
-def test_s3_each_text_is_tokenized_once(monkeypatch: pytest.MonkeyPatch, small: Configuration) -> None:
+def test_s3_each_text_is_tokenized_once(
+    monkeypatch: pytest.MonkeyPatch, small: Configuration
+) -> None:
     calls: list[str] = []
 
     def counting(document: str) -> list[str]:
@@ -73,7 +90,9 @@ def test_s3_each_text_is_tokenized_once(monkeypatch: pytest.MonkeyPatch, small: 
     def check(times: int) -> None:
         splits = corpus.split_corpus(news(6))
         calls.clear()
-        monkeypatch.setattr(training, "tokenize", lambda document: [counting(document) for _ in range(times)].pop())
+        monkeypatch.setattr(
+            training, "tokenize", lambda document: [counting(document) for _ in range(times)].pop()
+        )
         train(splits.train, splits.validation, dataclasses.replace(small, epochs=1), progress=False)
         assert sorted(calls) == sorted([*splits.train["text"], *splits.validation["text"]])
         assert tokenize(" ".join(tokenize(SENTENCE))) == tokenize(SENTENCE)
@@ -147,10 +166,15 @@ def test_s6_the_vocabulary_is_saved_with_the_model(tmp_path: Path, small: Config
         assert loaded.vocabulary.tokens == classifier.vocabulary.tokens
         np.testing.assert_array_equal(loaded.predict_proba(texts), classifier.predict_proba(texts))
 
-    loaded = checkpoint.load_classifier(checkpoint.save_classifier(classifier, tmp_path / "model"), device="cpu")
+    loaded = checkpoint.load_classifier(
+        checkpoint.save_classifier(classifier, tmp_path / "model"), device="cpu"
+    )
     check(loaded)
     shuffled = [*classifier.vocabulary.tokens[:2], *classifier.vocabulary.tokens[:1:-1]]
-    fails(check, TextClassifier(loaded.model, Vocabulary(shuffled), loaded.labels, loaded.configuration))
+    fails(
+        check,
+        TextClassifier(loaded.model, Vocabulary(shuffled), loaded.labels, loaded.configuration),
+    )
 
 
 CONFIGURATIONS_OF_EVERY_KIND = [
@@ -162,7 +186,9 @@ CONFIGURATIONS_OF_EVERY_KIND = [
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS_OF_EVERY_KIND)
-def test_s7_logits_do_not_depend_on_the_batch(configuration: Configuration, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s7_logits_do_not_depend_on_the_batch(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
     network = LSTMClassifier(50, 3, configuration).eval()
     generator = np.random.default_rng(0)
@@ -184,42 +210,58 @@ def test_s7_logits_do_not_depend_on_the_batch(configuration: Configuration, monk
 
 @pytest.mark.parametrize("name", ["article", "recommended"])
 def test_s8_the_padding_row_stays_zero(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    configuration = dataclasses.replace(CONFIGURATIONS[name], embedding_size=6, hidden_size=6, epochs=1)
+    configuration = dataclasses.replace(
+        CONFIGURATIONS[name], embedding_size=6, hidden_size=6, epochs=1
+    )
     splits = corpus.split_corpus(news(6))
 
     def check() -> None:
-        classifier = train(splits.train, splits.validation, configuration, progress=False).classifier
+        classifier = train(
+            splits.train, splits.validation, configuration, progress=False
+        ).classifier
         assert not classifier.model.embedding.weight[PADDING_ID].any()
 
     check()
     embedding = nn.Embedding
     monkeypatch.setattr(model.nn, "Embedding", lambda *sizes, padding_idx: embedding(*sizes))
-    # A bug in the order of ids as well: the first word of the vocabulary and the padding share id 0.
-    monkeypatch.setattr(Vocabulary, "encode", lambda self, tokens: [max(0, self._ids.get(t, 1) - 2) for t in tokens])
+    # A bug in the order of ids as well: the vocabulary's first word and the padding share id 0.
+    monkeypatch.setattr(
+        Vocabulary, "encode", lambda self, tokens: [max(0, self._ids.get(t, 1) - 2) for t in tokens]
+    )
     fails(check)
 
 
-def test_s9_the_vocabulary_is_of_the_training_text(monkeypatch: pytest.MonkeyPatch, small: Configuration) -> None:
+def test_s9_the_vocabulary_is_of_the_training_text(
+    monkeypatch: pytest.MonkeyPatch, small: Configuration
+) -> None:
     splits = corpus.split_corpus(news(8))
     validation = splits.validation.assign(text=splits.validation["text"] + " embargo embargo")
 
     def check() -> None:
         vocabulary = train(splits.train, validation, small, progress=False).classifier.vocabulary
-        assert set(vocabulary.tokens[2:]) <= {token for words in splits.train["text"] for token in tokenize(words)}
+        assert set(vocabulary.tokens[2:]) <= {
+            token for words in splits.train["text"] for token in tokenize(words)
+        }
 
     check()
     build = Vocabulary.build
     leaked = [tokenize(words) for words in validation["text"]]
-    monkeypatch.setattr(Vocabulary, "build", lambda tokens, **options: build([*tokens, *leaked], **options))
+    monkeypatch.setattr(
+        Vocabulary, "build", lambda tokens, **options: build([*tokens, *leaked], **options)
+    )
     fails(check)
 
 
-def test_s10_one_seed_fixes_the_whole_run(monkeypatch: pytest.MonkeyPatch, small: Configuration) -> None:
+def test_s10_one_seed_fixes_the_whole_run(
+    monkeypatch: pytest.MonkeyPatch, small: Configuration
+) -> None:
     splits = corpus.split_corpus(news(8))
 
     def check() -> None:
         states = [
-            train(splits.train, splits.validation, small, progress=False).classifier.model.state_dict()
+            train(
+                splits.train, splits.validation, small, progress=False
+            ).classifier.model.state_dict()
             for _ in range(2)
         ]
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
@@ -229,9 +271,13 @@ def test_s10_one_seed_fixes_the_whole_run(monkeypatch: pytest.MonkeyPatch, small
     fails(check)
 
 
-def test_s11_the_best_epoch_is_restored(monkeypatch: pytest.MonkeyPatch, small: Configuration) -> None:
+def test_s11_the_best_epoch_is_restored(
+    monkeypatch: pytest.MonkeyPatch, small: Configuration
+) -> None:
     splits = corpus.split_corpus(news(12))
-    configuration = dataclasses.replace(small, epochs=6, learning_rate=0.5, schedule="constant", clip_norm=100.0)
+    configuration = dataclasses.replace(
+        small, epochs=6, learning_rate=0.5, schedule="constant", clip_norm=100.0
+    )
 
     def check() -> None:
         run = train(splits.train, splits.validation, configuration, progress=False)
@@ -240,7 +286,9 @@ def test_s11_the_best_epoch_is_restored(monkeypatch: pytest.MonkeyPatch, small: 
         assert measured == pytest.approx(run.history["validation_loss"].min(), abs=1e-6)
 
     check()
-    monkeypatch.setattr(training.copy, "deepcopy", lambda state: state)  # the live weights, not a copy of them
+    monkeypatch.setattr(
+        training.copy, "deepcopy", lambda state: state
+    )  # the live weights, not a copy of them
     fails(check)
 
 
@@ -257,12 +305,16 @@ def test_s12_the_report_shows_a_useless_model_as_useless() -> None:
 
 
 def test_s13_every_class_is_in_every_part() -> None:
-    frame = pd.concat([news(95, topics=("sport",)), news(5, topics=("film",), seed=1)], ignore_index=True)
+    frame = pd.concat(
+        [news(95, topics=("sport",)), news(5, topics=("film",), seed=1)], ignore_index=True
+    )
 
     def check(split: Callable[[int], corpus.Splits]) -> None:
         for seed in range(30):
             parts = split(seed)
-            counts = [part["label"].value_counts() for part in (parts.train, parts.validation, parts.test)]
+            counts = [
+                part["label"].value_counts() for part in (parts.train, parts.validation, parts.test)
+            ]
             assert all(count.get("film", 0) >= 1 for count in counts)
 
     def unstratified(seed: int) -> corpus.Splits:
@@ -275,12 +327,15 @@ def test_s13_every_class_is_in_every_part() -> None:
 
 def test_s14_no_document_is_in_two_parts() -> None:
     frame = corpus.validate_corpus(news(40))
-    copies = pd.concat([frame, frame.assign(text=frame["text"].str.upper() + "!")], ignore_index=True)
+    copies = pd.concat(
+        [frame, frame.assign(text=frame["text"].str.upper() + "!")], ignore_index=True
+    )
 
     def check(prepare: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
         parts = corpus.split_corpus(prepare(copies))
         keys = [
-            {tuple(tokenize(words)) for words in part["text"]} for part in (parts.train, parts.validation, parts.test)
+            {tuple(tokenize(words)) for words in part["text"]}
+            for part in (parts.train, parts.validation, parts.test)
         ]
         assert sum(map(len, keys)) == len(set.union(*keys))
 
@@ -312,14 +367,18 @@ def test_s16_chinese_is_cut_into_characters() -> None:
     fails(check, str.split)
 
 
-def test_s17_prediction_is_in_evaluation_mode(monkeypatch: pytest.MonkeyPatch, small: Configuration) -> None:
+def test_s17_prediction_is_in_evaluation_mode(
+    monkeypatch: pytest.MonkeyPatch, small: Configuration
+) -> None:
     splits = corpus.split_corpus(news(8))
     classifier = train(splits.train, splits.validation, small, progress=False).classifier
     texts = splits.test["text"].tolist()
 
     def check() -> None:
         classifier.model.train()
-        np.testing.assert_array_equal(classifier.predict_proba(texts), classifier.predict_proba(texts))
+        np.testing.assert_array_equal(
+            classifier.predict_proba(texts), classifier.predict_proba(texts)
+        )
 
     check()
     monkeypatch.setattr(classifier.model, "eval", lambda: classifier.model)
@@ -350,7 +409,7 @@ def test_s18_dropout_works_with_one_layer() -> None:
 
 
 def test_s19_the_backward_half_has_read_the_whole_document() -> None:
-    """Our two directions, pooled or not, equal ``nn.LSTM(bidirectional=True)`` over packed sequences."""
+    """Our two directions, pooled or not, equal packed ``nn.LSTM(bidirectional=True)``."""
     torch.manual_seed(0)
     layer = model._Layer(5, 4, directions=2)
     trusted = nn.LSTM(5, 4, bidirectional=True, batch_first=True)
@@ -379,7 +438,12 @@ def test_s20_gradients_are_clipped(monkeypatch: pytest.MonkeyPatch, small: Confi
     step = torch.optim.AdamW.step
 
     def recording(optimizer: torch.optim.AdamW, *arguments: Any) -> Any:
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [
+            p.grad
+            for group in optimizer.param_groups
+            for p in group["params"]
+            if p.grad is not None
+        ]
         norms.append(torch.cat([gradient.flatten() for gradient in gradients]).norm().item())
         return step(optimizer, *arguments)
 
@@ -407,8 +471,10 @@ def test_s21_the_labels_say_how_many_classes(small: Configuration) -> None:
     fails(check, classifier.labels, 2)
 
 
-def test_s22_the_inputs_go_to_the_device_of_the_model(monkeypatch: pytest.MonkeyPatch, small: Configuration) -> None:
-    """On a machine without a GPU, torch's ``meta`` device stands in: mixing it with the CPU fails as CUDA would."""
+def test_s22_the_inputs_go_to_the_device_of_the_model(
+    monkeypatch: pytest.MonkeyPatch, small: Configuration
+) -> None:
+    """torch's ``meta`` device stands in for a GPU: mixing it with the CPU fails as CUDA would."""
     splits = corpus.split_corpus(news(8))
     classifier = train(splits.train, splits.validation, small, progress=False).classifier
     network = classifier.model.to("meta")
@@ -432,18 +498,34 @@ def test_s22_the_inputs_go_to_the_device_of_the_model(monkeypatch: pytest.Monkey
     network.register_forward_pre_hook(look)
     monkeypatch.setattr(training, "choose_device", lambda name: torch.device("meta"))
     monkeypatch.setattr(training, "LSTMClassifier", lambda *sizes: network)
-    monkeypatch.setattr(training, "ppmi_vectors", lambda *arguments, **options: np.zeros((1, 1), dtype=np.float32))
+    monkeypatch.setattr(
+        training, "ppmi_vectors", lambda *arguments, **options: np.zeros((1, 1), dtype=np.float32)
+    )
     monkeypatch.setattr(network.embedding, "weight", nn.Parameter(torch.zeros(1, 1, device="meta")))
     check()
     to = torch.Tensor.to
-    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *a, **k: tensor if "meta" in str(a) else to(tensor, *a, **k))
+    monkeypatch.setattr(
+        torch.Tensor,
+        "to",
+        lambda tensor, *a, **k: tensor if "meta" in str(a) else to(tensor, *a, **k),
+    )
     fails(check)
 
 
 def test_s23_nothing_is_imported_for_nothing(tmp_path: Path) -> None:
     def check(path: Path) -> None:
-        rules = ["check", "--isolated", "--select", "F401,F841,UP008", "--target-version", "py311", str(path)]
-        outcome = subprocess.run([sys.executable, "-m", "ruff", *rules], capture_output=True, text=True, check=False)
+        rules = [
+            "check",
+            "--isolated",
+            "--select",
+            "F401,F841,UP008",
+            "--target-version",
+            "py311",
+            str(path),
+        ]
+        outcome = subprocess.run(
+            [sys.executable, "-m", "ruff", *rules], capture_output=True, text=True, check=False
+        )
         assert outcome.returncode == 0, outcome.stdout
 
     check(Path(inspect.getfile(model)).parent)

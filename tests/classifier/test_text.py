@@ -37,7 +37,9 @@ def test_tokens_are_clean(text: str) -> None:
     assert has_tokens(text) == bool(tokens)
     for token in tokens:
         assert not any(character.isspace() for character in token)
-        assert not any(unicodedata.category(character).startswith(("P", "C", "Z")) for character in token)
+        assert not any(
+            unicodedata.category(character).startswith(("P", "C", "Z")) for character in token
+        )
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=0x24F)))

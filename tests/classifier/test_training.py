@@ -15,20 +15,26 @@ from companion.errors import DataError, DeviceError, EmptyDocumentError
 
 
 def test_it_learns_what_can_be_learnt(splits: Splits, small: Configuration) -> None:
-    run = train(splits.train, splits.validation, dataclasses.replace(small, epochs=8), progress=False)
+    run = train(
+        splits.train, splits.validation, dataclasses.replace(small, epochs=8), progress=False
+    )
     assert evaluate(run.classifier, splits.test).metrics["accuracy"] > 0.9
     assert run.history["training_loss"].iloc[-1] < run.history["training_loss"].iloc[0]
     assert run.history.index.tolist() == list(range(1, 9))
 
 
 def test_the_article_configuration_learns_too(splits: Splits) -> None:
-    configuration = dataclasses.replace(CONFIGURATIONS["article"], hidden_size=24, learning_rate=5e-3)
+    configuration = dataclasses.replace(
+        CONFIGURATIONS["article"], hidden_size=24, learning_rate=5e-3
+    )
     run = train(splits.train, splits.validation, configuration, progress=False)
     assert evaluate(run.classifier, splits.test).metrics["accuracy"] > 0.7
 
 
 def test_it_stops_when_patience_is_over(splits: Splits, small: Configuration) -> None:
-    configuration = dataclasses.replace(small, epochs=50, patience=2, learning_rate=0.3, schedule="constant")
+    configuration = dataclasses.replace(
+        small, epochs=50, patience=2, learning_rate=0.3, schedule="constant"
+    )
     run = train(splits.train, splits.validation, configuration, progress=False)
     assert len(run.history) == run.best_epoch + 2 < 50
 
@@ -79,7 +85,12 @@ def test_prediction_refuses_what_it_cannot_read(splits: Splits, small: Configura
 def test_the_order_of_the_texts_does_not_matter(splits: Splits, small: Configuration) -> None:
     classifier = train(splits.train, splits.validation, small, progress=False).classifier
     texts = splits.test["text"]
-    forwards, backwards = classifier.predict_proba(texts.tolist()), classifier.predict_proba(texts.tolist()[::-1])
+    forwards, backwards = (
+        classifier.predict_proba(texts.tolist()),
+        classifier.predict_proba(texts.tolist()[::-1]),
+    )
     np.testing.assert_allclose(forwards, backwards[::-1], atol=1e-6)
     np.testing.assert_allclose(forwards.sum(axis=1), 1)
-    pd.testing.assert_series_equal(pd.Series(classifier.predict(texts.tolist())), pd.Series(classifier.predict(texts)))
+    pd.testing.assert_series_equal(
+        pd.Series(classifier.predict(texts.tolist())), pd.Series(classifier.predict(texts))
+    )
