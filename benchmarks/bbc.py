@@ -1,8 +1,8 @@
-"""Train on the BBC news and measure what the project chapter prints.
+"""Train on the BBC news and measure what the project chapter prints: ``python -m benchmarks.bbc``.
 
-``python -m benchmarks.bbc [--record]``, about eight minutes on one core. It measures the recommended
-configuration and its baselines, and the same configuration with one choice taken back at a time,
-each over three seeds of split and model; and the article's configuration over one.
+With ``--record`` the values go into the ledger. It takes about eight minutes on one core. Measured are
+the recommended configuration and its baselines, the same configuration with one choice taken back at
+a time, each over three seeds of split and model, and the article's configuration over one.
 """
 
 import argparse
