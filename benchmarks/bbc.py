@@ -1,8 +1,10 @@
 """Train on the BBC news and measure what the project chapter prints: ``python -m benchmarks.bbc``.
 
-With ``--record`` the values go into the ledger. It takes about eight minutes on one core. Measured are
-the recommended configuration and its baselines, the same configuration with one choice taken back at
-a time, each over three seeds of split and model, and the article's configuration over one.
+With ``--record`` the values go into the ledger. It takes about eight minutes on one core.
+
+Measured are the recommended configuration and its baselines, and the same configuration with one
+choice taken back at a time, each over three seeds of split and model; and the article's
+configuration over one.
 """
 
 import argparse
