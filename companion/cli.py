@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from companion.classifier.corpus import Splits
+    from companion.classifier.evaluation import Evaluation
 
 __all__ = ["main"]
 
@@ -118,14 +119,8 @@ def train(
     )
     run = train_classifier(splits.train, splits.validation, chosen, device=device)
     evaluation = evaluate(run.classifier, splits.test)
-    reference = baselines(splits.train, splits.test, seed=seed)
-    report = {
-        "test": _numbers(evaluation.metrics),
-        "intervals": {name: _numbers(row) for name, row in evaluation.intervals.iterrows()},
-        "baselines": {name: _numbers(row) for name, row in reference.iterrows()},
-        "best_epoch": run.best_epoch,
-        "epochs": len(run.history),
-    }
+    report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
+    report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}
     provenance = {"source": source, "seed": seed, "documents": counts, **report}
     save_classifier(run.classifier, output, provenance=provenance)
     if as_json:
@@ -156,10 +151,12 @@ def evaluate(
     """Measure a saved classifier: on FILE, or again on the test documents held out in training."""
     from companion.classifier.checkpoint import load_classifier, read_description
     from companion.classifier.corpus import read_table
+    from companion.classifier.evaluation import baselines
     from companion.classifier.evaluation import evaluate as evaluate_classifier
 
     provenance = read_description(directory)["provenance"]
     classifier = load_classifier(directory, device=device)
+    splits = _splits_of_training(directory, provenance, required=data is None)
     if data is not None:
         recorded = provenance.get("source", {})
         frame = read_table(
@@ -167,32 +164,19 @@ def evaluate(
             text=text or recorded.get("text", "text"),
             label=label or recorded.get("label", "label"),
         )
-    else:
-        frame = _held_out(directory, provenance)
+    elif splits is not None:
+        frame = splits.test
     evaluation = evaluate_classifier(classifier, frame)
+    reference = baselines(splits.train, frame, seed=provenance["seed"]) if splits else None
+    report = _report(evaluation, reference)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "metrics": _numbers(evaluation.metrics),
-                    "intervals": {
-                        name: _numbers(row) for name, row in evaluation.intervals.iterrows()
-                    },
-                    "per_class": evaluation.per_class.to_dict("index"),
-                    "confusion": evaluation.confusion.to_dict("index"),
-                },
-                ensure_ascii=False,
-            )
-        )
+        report["per_class"] = evaluation.per_class.to_dict("index")
+        report["confusion"] = evaluation.confusion.to_dict("index")
+        click.echo(json.dumps(report, ensure_ascii=False))
         return
-    click.echo(
-        _table(
-            {
-                "test": evaluation.metrics,
-                "baselines": provenance.get("baselines", {}) if data is None else {},
-            }
-        )
-    )
+    click.echo(_table(report))
+    if reference is None:
+        click.echo("No baselines: the training documents are gone or changed.")
     click.echo(f"\n{evaluation.per_class.round(3).to_string()}")
     click.echo(
         "\nA row is the true class, a column the predicted one:\n"
@@ -287,21 +271,22 @@ def _splits(source: dict[str, str], seed: int) -> "Splits":
     return split_corpus(remove_duplicates(frame), seed=seed)
 
 
-def _held_out(directory: str, provenance: dict[str, Any]) -> "pd.DataFrame":
-    """Find the test documents of a training run again."""
+def _splits_of_training(
+    directory: str, provenance: dict[str, Any], *, required: bool
+) -> "Splits | None":
+    """Split the documents of a training run as it did; None if they are gone and not required."""
     source = provenance.get("source")
     if not isinstance(source, dict):
-        raise DataError(
-            f"{directory}: does not say what it was trained on; give documents with --data FILE"
-        )
-    recorded = source.get("sha256")
-    if recorded is not None and (
-        not Path(source["data"]).is_file() or _sha256(source["data"]) != recorded
+        problem = f"{directory}: does not say what it was trained on"
+    elif "sha256" in source and not (
+        Path(source["data"]).is_file() and _sha256(source["data"]) == source["sha256"]
     ):
-        raise DataError(
-            f"{source['data']}: gone or changed since the training; give documents with --data FILE"
-        )
-    return _splits(dict(source), provenance["seed"]).test
+        problem = f"{source['data']}: gone or changed since the training"
+    else:
+        return _splits(dict(source), provenance["seed"])
+    if required:
+        raise DataError(f"{problem}; give documents with --data FILE")
+    return None
 
 
 def _configuration(name: str, epochs: int | None, seed: int) -> Any:
@@ -340,6 +325,16 @@ def _lines(data: bytes) -> list[str]:
     if not lines:
         raise DataError("standard input is empty; write one text a line")
     return lines
+
+
+def _report(evaluation: "Evaluation", reference: "pd.DataFrame | None") -> dict[str, Any]:
+    """Collect the metrics of the LSTM and of the baselines as plain numbers."""
+    rows = {} if reference is None else dict(reference.iterrows())
+    return {
+        "test": _numbers(evaluation.metrics),
+        "intervals": {name: _numbers(row) for name, row in evaluation.intervals.iterrows()},
+        "baselines": {name: _numbers(row) for name, row in rows.items()},
+    }
 
 
 def _table(report: dict[str, Any]) -> str:

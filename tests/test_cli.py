@@ -67,14 +67,21 @@ def test_evaluate_finds_its_test_documents_again(trained: Path) -> None:
     recorded = json.loads((trained / "model" / "classifier.json").read_text())["provenance"]["test"]
     result = companion("evaluate", trained / "model", "--json", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["metrics"] == pytest.approx(recorded)
+    assert json.loads(result.stdout)["test"] == pytest.approx(recorded)
     table = companion("evaluate", trained / "model")
     assert "A row is the true class" in table.stdout
 
 
 def test_evaluate_on_a_file(trained: Path) -> None:
     result = companion("evaluate", trained / "model", "--data", trained / "news.csv", "--json")
-    assert json.loads(result.stdout)["metrics"]["documents"] == 90
+    assert json.loads(result.stdout)["test"]["documents"] == 90
+
+
+def test_every_report_has_the_baselines(trained: Path) -> None:
+    for arguments in ([], ["--data", trained / "news.csv"]):
+        report = json.loads(companion("evaluate", trained / "model", *arguments, "--json").stdout)
+        assert set(report["baselines"]) == {"majority class", "TF-IDF + logistic regression"}
+        assert "majority class" in companion("evaluate", trained / "model", *arguments).stdout
 
 
 def test_evaluate_without_its_file_says_so(trained: Path, tmp_path: Path) -> None:
@@ -91,6 +98,10 @@ def test_evaluate_without_its_file_says_so(trained: Path, tmp_path: Path) -> Non
     result = companion("evaluate", model)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "gone or changed since the training" in result.stderr
+    frame.to_csv(tmp_path / "other.csv", index=False)
+    result = companion("evaluate", model, "--data", tmp_path / "other.csv")
+    assert result.exit_code == 0
+    assert "No baselines: the training documents are gone or changed" in result.stdout
 
 
 @pytest.mark.parametrize(
