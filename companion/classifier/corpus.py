@@ -545,4 +545,5 @@ def _read_orange(path: Path, part: str) -> pd.DataFrame:
     frame = pd.read_csv(
         path, sep="\t", skiprows=3, names=["label", "text"], dtype=str, quoting=3, na_filter=False
     )
-    return frame[["text", "label"]].assign(split=part)
+    labelled = frame[frame["label"] != ""]  # one line of reuters-r52 has neither label nor text
+    return labelled[["text", "label"]].assign(split=part)
