@@ -1,4 +1,4 @@
-"""What the pages load: everything from the book itself, and buttons only with an address."""
+"""What the pages load: everything from the book itself, and buttons only with a repository."""
 
 import shutil
 from importlib import metadata

@@ -1,9 +1,9 @@
 """Numbers from the results ledger in the prose.
 
 ``{result}`bbc.lstm.test_accuracy``` prints the recorded value,
-``{result}`bbc.lstm.test_accuracy|.1%``` formats it as Python does. ``{results}`` renders it,
-or with an argument those whose name starts so, as a table. A name that is not recorded is a warning
-of Sphinx, which ``-W`` turns into an error.
+``{result}`bbc.lstm.test_accuracy|.1%``` formats it as Python does. ``{results}`` renders the
+ledger, or with an argument those whose name starts so, as a table. A name that is not recorded is a
+warning of Sphinx, which ``-W`` turns into an error.
 """
 
 # Docutils has no types.

@@ -125,7 +125,7 @@ def load_classifier(directory: str | Path, *, device: str = "auto") -> TextClass
 
 
 def read_description(directory: str | Path) -> dict[str, Any]:
-    """Read a saved classifier's configuration, labels, vocabulary and provenance, its JSON file.
+    """Read ``classifier.json``: configuration, labels, vocabulary, provenance of a classifier.
 
     Raises:
         CheckpointError: If it is missing, damaged, not ours, or of another version.

@@ -1,4 +1,4 @@
-"""The claims ledger: what an entry must be, how evidence resolves, and no debt of the book."""
+"""The claims ledger: what an entry must be, how evidence resolves; the book owes nothing."""
 
 from pathlib import Path
 from typing import Any
