@@ -1,14 +1,12 @@
-"""The book's figures. Each function draws on the ``ax`` given, or on a new one, and returns it."""
-
-from typing import Any
+"""The figures of the project chapter."""
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
 from companion.classifier.text import tokenize
+from companion.plots.style import axes_or_new, colour, named
 
 __all__ = [
     "class_counts",
@@ -16,39 +14,31 @@ __all__ = [
     "document_lengths",
     "learning_curves",
     "reliability_diagram",
-    "use_style",
 ]
-
-
-def use_style() -> None:
-    """Set the book's look: seaborn's white grid, colour-blind safe colours, an opaque ground."""
-    sns.set_theme(style="whitegrid", palette="colorblind", context="notebook")
-    mpl.rcParams.update({"figure.figsize": (7, 4), "figure.dpi": 100, "savefig.facecolor": "white"})
-    mpl.rcParams.update({"figure.autolayout": True, "axes.titlesize": "medium"})
 
 
 def class_counts(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the number of documents of each ``label``."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     order = frame["label"].value_counts().index
-    sns.countplot(data=frame, y="label", order=order, color=_colour(0), ax=ax)
+    sns.countplot(data=frame, y="label", order=order, color=colour(0), ax=ax)
     ax.bar_label(ax.containers[0])  # type: ignore[arg-type]
-    return _named(ax, "Documents of each class", "documents", "")
+    return named(ax, "Documents of each class", "documents", "")
 
 
 def document_lengths(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the share of documents whose ``text`` has at most so many tokens, by ``label``."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     lengths = frame.assign(tokens=[len(tokenize(text)) for text in frame["text"]])
     sns.ecdfplot(data=lengths, x="tokens", hue="label", log_scale=True, ax=ax)
-    return _named(
+    return named(
         ax, "How long the documents are", "tokens (log scale)", "share that is at most so long"
     )
 
 
 def learning_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the losses by epoch, from the ``history`` of a training run, and mark the best epoch."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     losses = history[["training_loss", "validation_loss"]].rename(
         columns=lambda name: name.replace("_", " ")
     )
@@ -63,37 +53,24 @@ def learning_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.legend()
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-    return _named(ax, "Loss by epoch", "epoch", "cross-entropy (nats)")
+    return named(ax, "Loss by epoch", "epoch", "cross-entropy (nats)")
 
 
 def confusion_heatmap(confusion: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw a confusion matrix: rows are the true classes, columns the predicted ones."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     sns.heatmap(confusion, annot=True, fmt="d", cmap="Blues", cbar=False, linewidths=1, ax=ax)
-    return _named(ax, "Confusion matrix (documents)", "predicted class", "true class")
+    return named(ax, "Confusion matrix (documents)", "predicted class", "true class")
 
 
 def reliability_diagram(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the accuracy against the confidence by bin, from an evaluation's ``calibration``."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ax.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
     sizes = 30 + 400 * calibration["documents"] / calibration["documents"].sum()
     ax.scatter(
-        calibration["confidence"], calibration["accuracy"], s=sizes, color=_colour(0), label="model"
+        calibration["confidence"], calibration["accuracy"], s=sizes, color=colour(0), label="model"
     )
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
     ax.legend(loc="upper left")
-    return _named(ax, "Is 90 % sure right nine times in ten?", "mean confidence", "share right")
-
-
-def _axes(ax: Axes | None) -> Axes:
-    return ax if ax is not None else plt.subplots()[1]
-
-
-def _colour(index: int) -> Any:
-    return sns.color_palette("colorblind")[index]
-
-
-def _named(ax: Axes, title: str, x: str, y: str) -> Axes:
-    ax.set(title=title, xlabel=x, ylabel=y)
-    return ax
+    return named(ax, "Is 90 % sure right nine times in ten?", "mean confidence", "share right")
