@@ -28,7 +28,8 @@ check: .venv/with-test  ## lint, types and unit tests, in under two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py
+	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py \
+		--cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
 
 train: .venv/with-book  ## train on the BBC news, print the metrics, save the model in models/bbc
 	$(BIN)/companion train --corpus bbc --output models/bbc
