@@ -125,13 +125,13 @@ class ErrataDirective(ClaimsDirective):
     def section(self, erratum: Erratum, claim: Claim) -> nodes.section:
         """What is said, why it is wrong, what is right, and the evidence."""
         first, _, last = erratum.line.partition("-")
-        place = f"lines {first} to {last}" if last else f"line {first}"
+        place = f"Lines {first} to {last}: " if last else f"Line {first}: "
         quote = f'<q lang="zh">{html.escape(erratum.quote)}</q>'
         evidence = nodes.bullet_list()
         for item in claim.evidence:
             evidence += nodes.list_item("", nodes.paragraph("", "", *self.link(item)))
         parts = [
-            ("The article", [nodes.Text(f"({place}): "), nodes.raw("", quote, format="html")]),
+            ("The article", [nodes.Text(place), nodes.raw("", quote, format="html")]),
             ("In our words", self.inline(claim.statement)),
             ("Why it is wrong", self.inline(erratum.wrong)),
             ("Correct", self.inline(erratum.correct)),

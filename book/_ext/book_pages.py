@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 DESCRIPTION_LENGTH = 160
 # What screen readers stumble over and what HTML forbids, with its replacement: pandas' empty
 # corner, Sphinx's list without items and its role that ARIA has withdrawn, sphinx-exercise's ids
-# that come once an exercise, MyST-NB's paragraphs in a button.
+# that come once an exercise, Chinese terms that do not say so, MyST-NB's paragraphs in a button.
 TITLE = r'<span class="\1 admonition-title">\2</span>'
 MENDS = (
     (r"<th></th>", "<td></td>"),
@@ -121,7 +121,7 @@ def prepare(app: Sphinx) -> None:
     """Give the templates their filters, and have the pages of sources written in every build."""
     if app.builder.format != "html":
         return
-    filters = app.builder.templates.environment.filters  # type: ignore[attr-defined]
+    filters = app.builder.templates.environment.filters
     filters |= {"without_script": without_script, "with_named_summaries": with_named_summaries}
     # Sphinx keeps a page whose source is older, even when the templates have changed.
     shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)

@@ -115,8 +115,9 @@ class Ladder:
         return f"{number} {error}"
 
     def table(self) -> pd.DataFrame:
-        """Give the columns ``rung``, ``stage``, ``error`` and ``name``, from the first rung up."""
-        return pd.DataFrame(self.rungs, columns=["rung", "stage", "error", "name"])
+        """Give the columns ``rung``, ``stage`` (ordered), ``error`` and ``name`` of all rungs."""
+        table = pd.DataFrame(self.rungs, columns=["rung", "stage", "error", "name"])
+        return table.assign(stage=pd.Categorical(table["stage"], STAGES, ordered=True))
 
 
 def remove_stop_words(text: str) -> str:
@@ -150,7 +151,7 @@ def cleanings(text: str) -> dict[str, list[str]]:
     """Give the pieces that a text has as written, after the listing, and after our tokenizer.
 
     >>> cleanings("At last!")["the listing"]
-    ['A', 't', 'l', 's', 't']
+    ['t', 'l', 's', 't']
     """
     return {
         "as written": text.split(),

@@ -7,7 +7,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from companion.classifier.listing import STAGES
 from companion.classifier.text import tokenize
 from companion.plots.style import axes_or_new, colour, named
 
@@ -140,14 +139,14 @@ def failure_ladder(ladder: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax: Where to draw.
     """
     ax = axes_or_new(ax)
-    where = ladder["stage"].map(STAGES.index)
+    stages, where = list(ladder["stage"].cat.categories), ladder["stage"].cat.codes
     shades = [colour(3 if stage == "test" else 0) for stage in ladder["stage"]]
     ax.plot(where, ladder.index, color="grey", linewidth=1, zorder=1)
     ax.scatter(where, ladder.index, s=60, c=shades, zorder=2)
     for height, place, name in zip(ladder.index, where, ladder["name"], strict=True):
-        _beside(ax, (place, height), name, on_the_left=place >= STAGES.index("validation"))
-    ax.set(xticks=range(len(STAGES)), yticks=ladder.index, xlim=(-0.4, len(STAGES) - 0.6))
-    ax.set_xticklabels(STAGES)
+        _beside(ax, (place, height), name, on_the_left=place >= len(stages) - 2)
+    ax.set(xticks=range(len(stages)), yticks=ladder.index, xlim=(-0.4, len(stages) - 0.6))
+    ax.set_xticklabels(stages)
     ax.set_yticklabels(ladder["rung"])
     return named(ax, "The ladder of failures", "stage of the program", "rung")
 
