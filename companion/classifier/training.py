@@ -6,12 +6,15 @@ Explained in :doc:`/project/training`.
 import copy
 import logging
 from dataclasses import dataclass
+from numbers import Real
 from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from tqdm import tqdm
 
 from companion.classifier.batches import shuffled_batches
@@ -60,8 +63,9 @@ def train(
     same weights.
 
     Args:
-        training: The columns ``text`` and ``label``.
-        validation: The same, other documents.
+        training: The columns ``text`` and ``label``, and perhaps ``weight``: how much each document
+            counts in the loss, from 0 up, relative to the others.
+        validation: The same, other documents; its weights count in the validation loss.
         configuration: The choices.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         progress: Whether to draw a progress bar; none is drawn where the output is no terminal.
@@ -76,6 +80,8 @@ def train(
     chosen = choose_device(device)
     training = validate_corpus(training, source="the training documents")
     validation = validate_corpus(validation, source="the validation documents")
+    for frame, source in ((training, "the training"), (validation, "the validation")):
+        _check_weights(frame, f"{source} documents")
     labels = _labels(training, validation)
     with torch.random.fork_rng():
         torch.manual_seed(configuration.seed)
@@ -83,30 +89,69 @@ def train(
         classifier = _untrained(tokens, labels, configuration, chosen)
         return _fit(
             classifier,
-            _Documents.of(tokens, training["label"], classifier),
-            _Documents.of(
-                [tokenize(text) for text in validation["text"]], validation["label"], classifier
-            ),
+            _Documents.of(training, tokens, classifier),
+            _Documents.of(validation, [tokenize(text) for text in validation["text"]], classifier),
             progress=progress,
         )
 
 
 @dataclass(frozen=True)
 class _Documents:
-    """Documents as token ids, and their labels as ``(documents,)`` int64."""
+    """Documents as token ids, their labels and their weights.
+
+    Attributes:
+        token_ids: The ids of each document.
+        labels: ``(documents,)`` int64.
+        weights: ``(documents,)`` float32 with mean 1, or None where all documents count the same.
+    """
 
     token_ids: list[list[int]]
     labels: Tensor
+    weights: Tensor | None
 
     @classmethod
     def of(
-        cls, tokens: list[list[str]], labels: "pd.Series[str]", classifier: TextClassifier
+        cls, frame: pd.DataFrame, tokens: list[list[str]], classifier: TextClassifier
     ) -> "_Documents":
         maximum_words = classifier.configuration.maximum_words
         return cls(
             [classifier.vocabulary.encode(document[:maximum_words]) for document in tokens],
-            torch.tensor([classifier.labels.index(label) for label in labels]),
+            torch.tensor([classifier.labels.index(label) for label in frame["label"]]),
+            _relative_weights(frame),
         )
+
+
+def _check_weights(frame: pd.DataFrame, source: str) -> None:
+    """Refuse a column ``weight`` that holds anything but numbers from 0 up, or only zeros."""
+    if "weight" not in frame:
+        return
+    weights = _numbers(frame["weight"])
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        raise DataError(
+            f"{source}, row {wrong[0] + 1}: the weight is {frame['weight'].iloc[wrong[0]]!r}; "
+            "give a finite number from 0 up"
+        )
+    if not weights.any():
+        raise DataError(f"{source}: all weights are 0; give at least one document a weight above 0")
+
+
+def _numbers(column: "pd.Series[float]") -> NDArray[np.float64]:
+    """Give a column as floats, and what is no number as not-a-number."""
+    return np.array(
+        [
+            float(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+            for value in column
+        ]
+    )
+
+
+def _relative_weights(frame: pd.DataFrame) -> Tensor | None:
+    weights = _numbers(frame["weight"]) if "weight" in frame else np.ones(len(frame))
+    if (weights == weights[0]).all():
+        return None
+    weights = weights / weights.max()  # so that the mean of the largest floats is finite
+    return torch.from_numpy(weights / weights.mean()).float()
 
 
 def _labels(training: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
@@ -194,7 +239,6 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Take a step a batch; give the mean loss, the learning rate and the largest gradient norm."""
     configuration, model, device = classifier.configuration, classifier.model, classifier.device
-    loss_function = nn.CrossEntropyLoss(label_smoothing=configuration.label_smoothing)
     model.train()
     total, largest_norm = 0.0, 0.0
     learning_rate = float(scheduler.get_last_lr()[0])
@@ -205,8 +249,8 @@ def _train_epoch(
     for batch in shuffled_batches(stretches, configuration.batch_size, generator):
         optimizer.zero_grad()
         logits = model(batch.token_ids.to(device), batch.lengths.to(device))
-        loss = loss_function(logits, documents.labels[batch.rows].to(device))
-        loss.backward()
+        loss = _loss(logits, documents, batch.rows, configuration.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(model.parameters(), configuration.clip_norm)
         optimizer.step()
         scheduler.step()
@@ -220,6 +264,23 @@ def _train_epoch(
     }
 
 
+def _loss(
+    logits: Tensor, documents: _Documents, rows: NDArray[np.int64], label_smoothing: float
+) -> Tensor:
+    """Give the mean cross-entropy of a batch, each document times its weight.
+
+    The weights have mean 1 over all documents, not over the batch, so that a heavy document weighs
+    the same whatever its neighbours are.
+    """
+    labels = documents.labels[rows].to(logits.device)
+    if documents.weights is None:
+        return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    losses = functional.cross_entropy(
+        logits, labels, label_smoothing=label_smoothing, reduction="none"
+    )
+    return (documents.weights[rows].to(logits.device) * losses).mean()
+
+
 def _stretch(document: list[int], words: int, generator: np.random.Generator) -> list[int]:
     """Take a random run of at most ``words`` tokens: another part of the document in each epoch."""
     start = generator.integers(0, max(0, len(document) - words) + 1)
@@ -227,12 +288,13 @@ def _stretch(document: list[int], words: int, generator: np.random.Generator) ->
 
 
 def _validate(classifier: TextClassifier, documents: _Documents) -> dict[str, float]:
-    """Give the cross-entropy, without label smoothing, and the accuracy."""
+    """Give the weighted cross-entropy, without label smoothing, and the plain accuracy."""
     probabilities = classifier.predict_encoded(documents.token_ids)
     labels = documents.labels.numpy()
-    right = probabilities[np.arange(len(labels)), labels]
+    losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12))
+    weights = None if documents.weights is None else documents.weights.numpy()
     return {
-        "validation_loss": float(-np.log(np.maximum(right, 1e-12)).mean()),
+        "validation_loss": float(np.average(losses, weights=weights)),
         "validation_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
     }
 
