@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import shutil
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from companion import ledger
 from companion.classifier.checkpoint import load_classifier, read_description, save_classifier
@@ -34,6 +36,8 @@ __all__ = ["COMMAND", "MOMENTS", "Figures", "results", "soak"]
 COMMAND = "python -m benchmarks.soak --record"
 MOMENTS = 50
 _KILLS_A_TRAINING = 5
+# Loaded once, so that a process trains after some milliseconds; optimizers load the last.
+_PRELOADED = [train.__module__, save_classifier.__module__, "torch._dynamo"]
 _TOPICS = {
     "sport": ["goal", "match", "team", "coach", "league", "season", "striker", "penalty"],
     "money": ["bank", "shares", "profit", "market", "rates", "debt", "growth", "trade"],
@@ -76,6 +80,7 @@ def documents(seed: int = 0) -> pd.DataFrame:
 def work(folder: str) -> None:
     """Train into a folder, or go on; save the classifier; drop the state."""
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore, which a SIGKILL leaves behind
     splits = split_corpus(documents())
     configuration = Configuration(
         embedding_size=64, hidden_size=64, epochs=4, batch_size=4, window=8, training_words=16
@@ -106,7 +111,7 @@ def soak(moments: int, seed: int = 0, kills_a_training: int = _KILLS_A_TRAINING)
         The figures.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([train.__module__, save_classifier.__module__])
+    context.set_forkserver_preload(_PRELOADED)
     generator = np.random.default_rng(seed)
     figures = Figures()
     with tempfile.TemporaryDirectory() as directory:
@@ -171,6 +176,7 @@ def _wait_for_a_write(process: ForkServerProcess, folder: Path, after: int) -> N
     while process.is_alive() and len(seen) < after:
         with contextlib.suppress(OSError):
             seen |= {path.name for path in folder.glob(f"*{TEMPORARY_SUFFIX}")}
+        time.sleep(1e-4)
 
 
 def _fingerprint(folder: Path) -> str:
@@ -202,8 +208,9 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=MOMENTS, help="how often to kill")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    start = time.monotonic()
     figures = soak(options.moments, options.seed)
-    print(figures)
+    print(f"{figures} in {time.monotonic() - start:.0f} s")
     if options.record:
         for name, (value, tolerance) in results(figures).items():
             ledger.record(name, value, tolerance=tolerance, command=COMMAND, seed=options.seed)

@@ -10,6 +10,7 @@ import copy
 import hashlib
 import json
 import math
+import reprlib
 import signal
 import threading
 import time
@@ -347,7 +348,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 def _check_identity(saved: dict[str, Any], ours: dict[str, Any], path: Path) -> None:
     """Refuse the state of another training and say what differs."""
     different = [
-        f"{name} was {saved.get(name)!r} and is {value!r}"
+        f"{name} was {reprlib.repr(saved.get(name))} and is {value!r}"
         if name != "documents"
         else "other documents"
         for name, value in ours.items()
