@@ -196,8 +196,8 @@ def results(figures: Figures) -> dict[str, tuple[float, float]]:
         "soak.mismatches": (figures.mismatches, 0),
         "soak.damaged_states": (figures.damaged, 0),
         # How many kills hit a write, and find a state, is a matter of the clock.
-        "soak.kills_amid_a_write": (figures.kills_amid_a_write, MOMENTS / 3),
-        "soak.resumes": (figures.resumes, MOMENTS / 3),
+        "soak.kills_amid_a_write": (figures.kills_amid_a_write, 30),
+        "soak.resumes": (figures.resumes, 20),
     }
 
 
