@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check train lab notebooks benchmark clean
+.PHONY: help book test check train lab notebooks benchmark soak clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ notebooks: .venv/with-book  ## run the notebooks whose text, or whose package, c
 benchmark: .venv/with-book  ## measure the recorded numbers again and write them into book/results
 	$(BIN)/python -m benchmarks.bbc --record
 	$(BIN)/python -m benchmarks.listing_effects --record
+
+soak: .venv/with-book  ## kill a training 50 times, half of them as it saves, and compare the weights in the end
+	$(BIN)/python -m benchmarks.soak --record
 
 clean:  ## remove what was built: the HTML, the models, the environment
 	rm -rf _build models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
