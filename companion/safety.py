@@ -28,7 +28,7 @@ class Limits:
     columns: int = 10_000
     table_bytes: int = 4 * 2**30
     row_group_bytes: int = 2**30
-    description_bytes: int = 32 * 2**20
+    description_bytes: int = 16 * 2**20
     weights_bytes: int = 2 * 2**30
 
 

@@ -137,7 +137,7 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     data = _read_within(path, LIMITS.description_bytes, "description_bytes")
     try:
         description = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"{path}: damaged ({_shown(error)}); {_REMEDY}") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         raise CheckpointError(

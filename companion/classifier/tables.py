@@ -270,8 +270,13 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
             _require_readable(file, columns, path)
         # As a dictionary, a text that stands in many rows takes its memory once.
         with parquet.ParquetFile(path, read_dictionary=list(columns)) as file:
+            first = 1
             for batch in file.iter_batches(1000, columns=list(columns), use_threads=False):
-                yield from zip(*map(_values, (batch[name] for name in columns)), strict=True)
+                values = [_values(batch[column]) for column in columns]
+                for number, row in enumerate(zip(*values, strict=True), start=first):
+                    _require_short(row, f"{path}, row {number}")
+                    yield row
+                first += len(batch)
     except CompanionError:
         raise
     except Exception as error:  # a damaged file makes pyarrow raise a dozen kinds of error
@@ -324,6 +329,15 @@ def _require_small_groups(file: Any, columns: Sequence[str], path: Path) -> None
             raise DataError(
                 f"{path}: row group {number + 1} holds {size:,} bytes when decompressed; write "
                 "smaller row groups, or raise companion.safety.LIMITS.row_group_bytes"
+            )
+
+
+def _require_short(row: Row, place: str) -> None:
+    for value in row:
+        if isinstance(value, str) and len(value) > LIMITS.row_bytes:
+            raise DataError(
+                f"{place}: a text of {len(value):,} characters; shorten it, or raise "
+                "companion.safety.LIMITS.row_bytes"
             )
 
 
