@@ -72,6 +72,35 @@ def dictionary_bomb(path: Path) -> None:
     assert path.stat().st_size < 10**6
 
 
+def lying_bomb(path: Path) -> None:
+    """The same, and the file says that it holds one byte."""
+    bomb(path)
+    content = path.read_bytes()
+    size = parquet.read_metadata(path).row_group(0).total_byte_size
+    encoded = varint(size)
+    assert content.count(encoded) >= 1
+    path.write_bytes(content.replace(encoded, b"\x82" + b"\x80" * (len(encoded) - 2) + b"\0"))
+    assert parquet.read_metadata(path).row_group(0).total_byte_size == 1
+
+
+def varint(number: int) -> bytes:
+    """A number as Parquet's metadata has it: zigzag, seven bits a byte, the lowest first."""
+    rest, encoded = number * 2, b""
+    while rest >= 128:
+        rest, encoded = rest >> 7, encoded + bytes([rest & 127 | 128])
+    return encoded + bytes([rest])
+
+
+def abort(path: Path) -> None:
+    """One byte: the column is not optional any more. Found by atheris; it ended the process."""
+    sink = pa.BufferOutputStream()
+    table = pa.table({"text": ["one"], "label": ["a"]})
+    parquet.write_table(table, sink, compression="none", store_schema=False)
+    content = sink.getvalue().to_pybytes()
+    assert content.count(b"\x25\x02\x18\x04text") == 1
+    path.write_bytes(content.replace(b"\x25\x02\x18\x04text", b"\x25\x00\x18\x04text"))
+
+
 def extension(path: Path) -> None:
     """A column that says it is a pickled Python type, which pyarrow before 14 would load."""
     field = pa.field(
@@ -157,6 +186,17 @@ TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
         "the ending '.pkl' is not known; use one of",
     ),
     "bomb.parquet": (bomb, "row group 1 holds 1,100,00"),
+    "lying-bomb.parquet": (lying_bomb, "row 1: a text of 100,000,000 characters"),
+    "abort.parquet": (abort, "not a Parquet file that can be read: Definition level histogram"),
+    # Found by atheris: asking pyarrow for a dictionary of a column that is not there is a KeyError.
+    "column-renamed.parquet": (
+        lambda path: parquet.write_table(pa.table({"text": ["a"], "l\x9f\x98el": ["b"]}), path),
+        "no column 'label'; the columns are 'text', 'l\\x9f\\x98el'",
+    ),
+    "many-columns.parquet": (
+        lambda path: parquet.write_table(pa.table({f"c{n}": [1] for n in range(10_001)}), path),
+        "10,001 columns; remove those",
+    ),
     "long-text.parquet": (
         lambda path: parquet.write_table(pa.table({"text": ["a" * 10_000_001]}), path),
         "row 1: a text of 10,000,001 characters",
@@ -454,6 +494,11 @@ def test_limits_are_there_to_be_raised(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(LIMITS, "columns", 1)
     with pytest.raises(DataError, match=r"2 columns; .*LIMITS.columns"):
         read_table(path)
+    monkeypatch.undo()
+    parquet.write_table(pa.table({"text": ["one", "two"]}), tmp_path / "table.parquet")
+    monkeypatch.setattr(LIMITS, "row_group_bytes", 50)
+    with pytest.raises(DataError, match=r"row group 1 holds \d+ bytes.*LIMITS.row_group_bytes"):
+        read_texts(tmp_path / "table.parquet")
     monkeypatch.undo()
     monkeypatch.setattr(LIMITS, "table_bytes", 145)
     assert read_texts(path) == ["hello world", "second"]
