@@ -57,3 +57,7 @@ clean:  ## remove what was built: the HTML, the models, the environment
 		{ echo "the venv module is missing: sudo apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
+
+.PHONY: audit
+audit: .venv/with-soak  ## look the pinned versions up among the known vulnerabilities (needs the network)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip

@@ -28,8 +28,8 @@ class Limits:
     columns: int = 10_000
     table_bytes: int = 4 * 2**30
     row_group_bytes: int = 2**30
-    description_bytes: int = 256 * 2**20
-    weights_bytes: int = 4 * 2**30
+    description_bytes: int = 16 * 2**20
+    weights_bytes: int = 2 * 2**30
 
 
 LIMITS = Limits()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from companion.classifier.tables import Row, iterate_table, require_columns, row_characters
-from companion.classifier.text import has_tokens, tokenize
+from companion.classifier.text import has_tokens, is_encodable, tokenize
 from companion.errors import DataError, MissingPackageError
 from companion.safety import LIMITS
 
@@ -34,6 +34,7 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_ROWS_NAMED = 5
+_LARGEST_LABEL = 2**53  # up to here a float tells every whole number from the next
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,8 @@ def validate_corpus(frame: pd.DataFrame, *, source: str = "the table") -> pd.Dat
         DataError: If a column is missing, there is no row, or a row cannot be used.
     """
     require_columns(frame, ["text", "label"], source)
+    if not frame.columns.is_unique:
+        raise DataError(f"{source} has two columns of one name; give each a name of its own")
     if frame.empty:
         raise DataError(f"{source} has no rows; it needs at least three documents of each class")
     frame = frame.reset_index(drop=True)
@@ -380,24 +383,42 @@ def _require_classes(frame: pd.DataFrame, smallest: int) -> None:
 
 
 def _labels_as_strings(labels: pd.Series, source: str) -> pd.Series:
-    missing = labels.index[labels.isna() | (labels.astype(str).str.strip() == "")]
+    """Bring labels that are all texts, or all whole numbers, to texts."""
+    values = labels.tolist()
+    missing = [
+        row
+        for row, label in enumerate(values)
+        if _is_missing(label) or (isinstance(label, str) and not label.strip())
+    ]
     _reject_rows(missing, source, "the label is missing", "fill in the label or remove the row")
-    is_text = np.array([isinstance(label, str) for label in labels])
-    if is_text.all():
-        return labels.astype(str).str.strip()
-    if is_text.any():
-        odd = labels.index[is_text if is_text.sum() * 2 <= len(labels) else ~is_text]
+    texts = [row for row, label in enumerate(values) if isinstance(label, str)]
+    others = [row for row, label in enumerate(values) if not isinstance(label, str)]
+    if texts and others:
+        odd = texts if len(texts) <= len(others) else others
         _reject_rows(
             odd, source, "labels are mixed, some text and some numbers", "use one kind for all rows"
         )
-    numbers = pd.to_numeric(labels, errors="coerce")
     _reject_rows(
-        labels.index[numbers.isna() | (numbers % 1 != 0)],
+        [row for row in others if not _is_whole(values[row])],
         source,
         "the label is neither a text nor a whole number",
         "name the column of the classes with --label",
     )
-    return numbers.astype(int).astype(str)
+    _reject_rows(
+        [row for row in texts if not is_encodable(values[row])],
+        source,
+        "the label holds half of a surrogate pair, which is no character",
+        "remove it",
+    )
+    names = values if texts else [str(int(label)) for label in values]
+    return pd.Series([name.strip() for name in names], index=labels.index, dtype="str")
+
+
+def _is_whole(value: object) -> bool:
+    """Say whether a value is a whole number that a label may be made of."""
+    if isinstance(value, float | np.floating):
+        return float(value).is_integer() and abs(float(value)) < _LARGEST_LABEL
+    return isinstance(value, int | np.integer | np.bool_) and abs(int(value)) < _LARGEST_LABEL
 
 
 def _reject_rows(rows: Sequence[int] | pd.Index, source: str, problem: str, remedy: str) -> None:

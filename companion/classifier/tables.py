@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from companion.classifier.text import is_encodable
 from companion.errors import CompanionError, DataError, MissingPackageError
-from companion.safety import LIMITS
+from companion.safety import LIMITS, for_terminal
 
 __all__ = ["Row", "iterate_table", "require_columns", "row_characters"]
 
@@ -23,7 +24,7 @@ _ROWS_A_CHUNK = 10_000
 _CHARACTERS_A_CHUNK = 16_000_000
 _CHARACTERS_BESIDES = 64  # what an empty text takes in memory
 _COLUMNS_NAMED = 20
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_ROWS_A_BATCH = 100  # few: only when a text is decompressed is its length known
 _LONE_RETURN = re.compile(r"(?<=\r)(?!\n)")
 
 
@@ -145,6 +146,13 @@ def _too_long(path: Path, line: int) -> str:
     )
 
 
+def _too_wide(path: Path, columns: int) -> str:
+    return (
+        f"{path}: {columns:,} columns; remove those that are not needed, "
+        "or raise companion.safety.LIMITS.columns"
+    )
+
+
 class _Records:
     """The records of a CSV or TSV file, and the line at which the latest one starts."""
 
@@ -192,10 +200,7 @@ def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     if header is None:
         raise DataError(_empty(path))
     if len(header) > LIMITS.columns:
-        raise DataError(
-            f"{path}: {len(header):,} columns; remove those that are not needed, "
-            "or raise companion.safety.LIMITS.columns"
-        )
+        raise DataError(_too_wide(path, len(header)))
     require_columns(header, columns, str(path))
     _require_single(header, columns, path)
     places = [header.index(column) for column in columns]
@@ -241,7 +246,7 @@ def _json_object(line: str, place: str) -> dict[str, object]:
         raise DataError(f"{place}: not JSON ({error}); write one object a line") from error
     if not isinstance(value, dict):
         raise DataError(f"{place}: {type(value).__name__} is no object; write one object a line")
-    if any(_SURROGATE.search(text) for text in value.values() if isinstance(text, str)):
+    if not all(is_encodable(text) for text in value.values() if isinstance(text, str)):
         raise DataError(
             f"{place}: a text holds half of a surrogate pair (\\ud800 to \\udfff alone), which is "
             "no character; remove it"
@@ -258,25 +263,40 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingPackageError(f"{path}: Parquet needs pyarrow: pip install pyarrow") from error
     try:
+        with parquet.ParquetFile(path) as file:
+            _require_readable(file, columns, path)
         # As a dictionary, a text that stands in many rows takes its memory once.
         with parquet.ParquetFile(path, read_dictionary=list(columns)) as file:
-            require_columns(file.schema_arrow.names, columns, str(path))
-            _require_single(file.schema_arrow.names, columns, path)
-            for column in columns:
-                _require_plain(file.schema_arrow.field(column), path)
-            _require_small_groups(file, columns, path)
-            for batch in file.iter_batches(1000, columns=list(columns), use_threads=False):
-                yield from zip(*map(_values, (batch[name] for name in columns)), strict=True)
+            first = 1
+            for batch in file.iter_batches(_ROWS_A_BATCH, columns=list(columns), use_threads=False):
+                values = [_values(batch[column]) for column in columns]
+                for number, row in enumerate(zip(*values, strict=True), start=first):
+                    _require_short(row, f"{path}, row {number}")
+                    yield row
+                first += len(batch)
     except CompanionError:
         raise
-    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+    except Exception as error:  # a damaged file makes pyarrow raise a dozen kinds of error
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: not a Parquet file that can be read: {reason}") from error
+        raise DataError(
+            f"{path}: not a Parquet file that can be read: {for_terminal(reason)[:200]}"
+        ) from error
+
+
+def _require_readable(file: Any, columns: Sequence[str], path: Path) -> None:
+    """Check the columns, their types and the sizes, which stand at the end of a Parquet file."""
+    names = file.schema_arrow.names
+    if len(names) > LIMITS.columns:
+        raise DataError(_too_wide(path, len(names)))
+    require_columns(names, columns, str(path))
+    _require_single(names, columns, path)
+    for column in columns:
+        _require_plain(file.schema_arrow.field(column), path)
+    _require_small_groups(file, path)
 
 
 def _require_plain(field: Any, path: Path) -> None:
@@ -293,19 +313,21 @@ def _require_plain(field: Any, path: Path) -> None:
         types.is_boolean,
         types.is_null,
     )
-    if not any(is_of_kind(kind) for is_of_kind in plain):
+    if not any(is_of_type(kind) for is_of_type in plain):
         raise DataError(
             f"{path}: the column {field.name!r} is of type {str(kind)[:60]}; "
             "choose one of texts (or of whole numbers, for labels)"
         )
 
 
-def _require_small_groups(file: Any, columns: Sequence[str], path: Path) -> None:
-    """Refuse a row group that would decompress to more than fits."""
+def _require_small_groups(file: Any, path: Path) -> None:
+    """Refuse a row group that says that it decompresses to more than fits.
+
+    The sizes of single columns would say it more exactly, but asking pyarrow for those of a damaged
+    file ends the process.
+    """
     for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        parts = [group.column(place) for place in range(group.num_columns)]
-        size = sum(part.total_uncompressed_size for part in parts if part.path_in_schema in columns)
+        size = file.metadata.row_group(number).total_byte_size
         if not 0 <= size <= LIMITS.row_group_bytes:
             raise DataError(
                 f"{path}: row group {number + 1} holds {size:,} bytes when decompressed; write "
@@ -313,10 +335,20 @@ def _require_small_groups(file: Any, columns: Sequence[str], path: Path) -> None
             )
 
 
+def _require_short(row: Row, place: str) -> None:
+    for value in row:
+        if isinstance(value, str) and len(value) > LIMITS.row_bytes:
+            raise DataError(
+                f"{place}: a text of {len(value):,} characters; shorten it, or raise "
+                "companion.safety.LIMITS.row_bytes"
+            )
+
+
 def _values(array: Any) -> list[object]:
     if hasattr(array, "dictionary"):
-        values = array.dictionary.to_pylist()
-        return [None if place is None else values[place] for place in array.indices.to_pylist()]
+        places = array.indices.to_pylist()
+        values = {place: array.dictionary[place].as_py() for place in set(places) - {None}}
+        return [values.get(place) for place in places]
     return list(array.to_pylist())
 
 
