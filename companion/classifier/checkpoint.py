@@ -26,6 +26,7 @@ from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import Vocabulary
 from companion.errors import CheckpointError, CompanionError, OutputError
+from companion.files import TEMPORARY_SUFFIX, write_atomically
 
 __all__ = [
     "FORMAT_VERSION",
@@ -75,9 +76,9 @@ def save_classifier(
         "vocabulary": classifier.vocabulary.tokens,
         "provenance": provenance or {},
     }
-    _write_atomically(directory / str(description["weights"]), weights)
+    write_atomically(directory / str(description["weights"]), weights)
     text = json.dumps(description, ensure_ascii=False, indent=1, allow_nan=False)
-    _write_atomically(directory / _DESCRIPTION, text.encode("utf-8"))
+    write_atomically(directory / _DESCRIPTION, text.encode("utf-8"))
     _remove_old_weights(directory, keep=str(description["weights"]))
     return directory
 
@@ -187,8 +188,8 @@ def prepare_directory(directory: str | Path) -> Path:
         raise OutputError(
             f"{directory}: holds other files ({others[0]}); choose an empty or a new folder"
         )
-    probe = directory / f".probe-{os.getpid()}.tmp"
-    _write_atomically(probe, b"probe")
+    probe = directory / f".probe-{os.getpid()}{TEMPORARY_SUFFIX}"
+    write_atomically(probe, b"probe")
     probe.unlink()
     return directory
 
@@ -209,22 +210,6 @@ def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path}: not a safetensors file ({error}); {_REMEDY}") from error
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or none: into a temporary one beside it, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path}: cannot be written ({_reason(error)}); free some space or choose another"
-        ) from error
-
-
 def _remove_old_weights(directory: Path, keep: str) -> None:
     for path in directory.iterdir():
         if _WEIGHTS.fullmatch(path.name) and path.name != keep:
@@ -235,7 +220,7 @@ def _is_ours(path: Path) -> bool:
     return (
         path.name == _DESCRIPTION
         or _WEIGHTS.fullmatch(path.name) is not None
-        or path.suffix == ".tmp"
+        or path.suffix == TEMPORARY_SUFFIX
     )
 
 
