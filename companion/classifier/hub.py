@@ -125,7 +125,7 @@ class HubClassifier(
         directory = prepare_directory(save_directory)  # before the mixin removes a config.json
         if self.facts is not None:
             (directory / "README.md").unlink(missing_ok=True)
-        options.setdefault("config", self._config())
+        options["config"] = options.get("config") or self._config()
         result: str | None = super().save_pretrained(directory, **options)
         return result
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from companion.classifier.encoding import encode
 from companion.classifier.text import PADDING_ID, Vocabulary
-from companion.errors import CheckpointError, DataError, MissingPackageError
+from companion.errors import CheckpointError, MissingPackageError
 
 __all__ = ["METADATA_KEY", "OnnxClassifier", "read_metadata"]
 
@@ -114,26 +114,33 @@ def _parse(path: str | Path, session: Any) -> dict[str, Any]:
     """Check that a graph and its metadata are those of our export."""
     try:
         metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
-        texts = [*metadata["labels"], *metadata["vocabulary"]]
-        words = metadata["maximum_words"]
-        Vocabulary(metadata["vocabulary"])
-    except (KeyError, TypeError, ValueError, RecursionError, DataError) as error:
+        labels, tokens = metadata["labels"], metadata["vocabulary"]
+        is_whole = (
+            all(isinstance(each, list) for each in (labels, tokens))
+            and all(isinstance(each, str) for each in (*labels, *tokens))
+            and type(metadata["maximum_words"]) is int
+            and metadata["maximum_words"] > 0
+            and _fits(session, len(Vocabulary(tokens)), len(labels))
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: not a classifier of this package, or damaged ({error!r}); {_REMEDY}"
         ) from error
-    names = ([each.name for each in session.get_inputs()], session.get_outputs()[0].name)
-    fits = session.get_outputs()[0].shape[-1] == len(metadata["labels"])
-    if (
-        names != (["token_ids", "lengths"], "probabilities")
-        or not fits
-        or not all(isinstance(text, str) for text in texts)
-        or type(words) is not int
-        or words < 1
-    ):
+    if not is_whole:
         raise CheckpointError(
             f"{path}: the graph does not fit the labels and words beside it; {_REMEDY}"
         )
     return dict(metadata)
+
+
+def _fits(session: Any, tokens: int, labels: int) -> bool:
+    """Ask the graph about the last token; ONNX Runtime refuses one that it does not have."""
+    inputs = {"token_ids": np.array([[tokens - 1]]), "lengths": np.array([1])}
+    try:
+        answer = session.run(["probabilities"], inputs)[0]
+    except Exception:  # ONNX Runtime's errors share no other base
+        return False
+    return bool(answer.shape == (1, labels))
 
 
 def _pad(documents: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
