@@ -24,6 +24,7 @@ from companion.classifier.configuration import Configuration
 from companion.classifier.device import choose_device
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
+from companion.classifier.state import LOCK_FILE, STATE_FILE
 from companion.classifier.text import Vocabulary
 from companion.errors import CheckpointError, CompanionError, OutputError
 from companion.files import TEMPORARY_SUFFIX, write_atomically
@@ -218,7 +219,7 @@ def _remove_old_weights(directory: Path, keep: str) -> None:
 
 def _is_ours(path: Path) -> bool:
     return (
-        path.name == _DESCRIPTION
+        path.name in (_DESCRIPTION, STATE_FILE, LOCK_FILE)
         or _WEIGHTS.fullmatch(path.name) is not None
         or path.suffix == TEMPORARY_SUFFIX
     )
