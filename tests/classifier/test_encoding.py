@@ -23,7 +23,7 @@ def test_what_is_no_text_names_its_row(value: Any) -> None:
 
 
 def test_a_text_without_words_names_its_row() -> None:
-    with pytest.raises(EmptyDocumentError, match="^row 2: '!!!' has no letter"):
+    with pytest.raises(EmptyDocumentError, match=r"^row 2: '!!!' has no letter"):
         encode(["goal", "!!!"], VOCABULARY, 3)
     with pytest.raises(EmptyDocumentError) as caught:
         encode(["." * 1000], VOCABULARY, 3)
