@@ -5,6 +5,7 @@ Explained in :doc:`/mathematics/gradient-descent`.
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +14,11 @@ from companion.errors import DataError
 
 __all__ = [
     "REGIMES",
+    "LineDescent",
     "adam",
     "best_weight",
     "descend",
+    "descend_on_line",
     "half_squared_error",
     "half_squared_gradient",
     "largest_learning_rate",
@@ -94,6 +97,41 @@ def regime(learning_rate: float, curvature: float) -> str:
     if product < 1:
         return "monotone"
     return "oscillates and converges" if product < 2 else "diverges"
+
+
+class LineDescent(NamedTuple):
+    """A descent to the best line through the origin.
+
+    Attributes:
+        weights: ``(steps + 1,)`` the weights, with the start as the first.
+        minimum: The best weight.
+        curvature: Σx², the second derivative of the loss.
+        regime: One of :data:`REGIMES`.
+    """
+
+    weights: Array
+    minimum: float
+    curvature: float
+    regime: str
+
+
+def descend_on_line(
+    x: ArrayLike, y: ArrayLike, start: float, learning_rate: float, steps: int
+) -> LineDescent:
+    """Fit the line ``y = weight · x`` by gradient descent on half the squared error.
+
+    Args:
+        x: ``(examples,)``, not all 0.
+        y: ``(examples,)``.
+        start: The first weight.
+        learning_rate: The factor of each step, above 0.
+        steps: How many steps to take.
+    """
+    curvature = float(np.dot(x, x))
+    weights = descend(
+        lambda weight: half_squared_gradient(float(weight), x, y), start, learning_rate, steps
+    )
+    return LineDescent(weights, best_weight(x, y), curvature, regime(learning_rate, curvature))
 
 
 def largest_learning_rate(x: ArrayLike) -> float:

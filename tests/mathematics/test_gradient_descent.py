@@ -10,6 +10,7 @@ from companion.mathematics.gradient_descent import (
     adam,
     best_weight,
     descend,
+    descend_on_line,
     half_squared_error,
     half_squared_gradient,
     largest_learning_rate,
@@ -45,10 +46,11 @@ def test_the_trajectories_of_the_article(
 ) -> None:
     """With the article's α = 0.01 and w₀ = 1; the expected values follow (1 − αS)ᵗ by hand."""
     y = [slope * value for value in x]
-    path = descend(lambda w: half_squared_gradient(float(w), x, y), 1.0, 0.01, len(expected) - 1)
-    np.testing.assert_allclose(path, expected, atol=1e-12)
-    assert best_weight(x, y) == pytest.approx(slope)
-    assert regime(0.01, sum(value * value for value in x)) == kind
+    descent = descend_on_line(x, y, 1.0, 0.01, len(expected) - 1)
+    np.testing.assert_allclose(descent.weights, expected, atol=1e-12)
+    assert descent.minimum == pytest.approx(slope)
+    assert descent.curvature == sum(value * value for value in x)
+    assert descent.regime == kind
     assert kind in REGIMES
 
 
