@@ -5,7 +5,7 @@ Explained in :doc:`/mathematics/activations`.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,14 @@ __all__ = [
 Array = NDArray[np.float64]
 
 
-class Activation(NamedTuple):
-    """A function and its derivative, both applied to each number of an array."""
+@dataclass(frozen=True)
+class Activation:
+    """A function that is applied to each number of an array.
+
+    Attributes:
+        function: The function.
+        derivative: Its derivative.
+    """
 
     function: Callable[[Array], Array]
     derivative: Callable[[Array], Array]

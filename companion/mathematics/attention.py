@@ -4,7 +4,7 @@ Explained in :doc:`/mathematics/attention`.
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,8 @@ def sigmoid_attention(query: Array, key: Array, value: Array, bias: float | None
     return sigmoid(scores + (-math.log(key.shape[-2]) if bias is None else bias)) @ value
 
 
-class MultiHeadWeights(NamedTuple):
+@dataclass(frozen=True)
+class MultiHeadWeights:
     """The weights of self-attention with several heads, in the layout of PyTorch.
 
     Attributes:

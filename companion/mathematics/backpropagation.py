@@ -123,7 +123,7 @@ def gradients_through_depth(
     starts at the output.
 
     Args:
-        activation: A key of :data:`~companion.mathematics.activations.ACTIVATIONS`.
+        activation: A key of ``companion.mathematics.activations.ACTIVATIONS``.
         depth: The number of layers.
         width: The numbers in each layer.
         gain: The standard deviation of the weights, times the square root of the width.
@@ -132,12 +132,12 @@ def gradients_through_depth(
     Returns:
         ``(depth + 1,)`` the lengths, from the output back to the input.
     """
-    function, derivative = ACTIVATIONS[activation]
+    bend = ACTIVATIONS[activation]
     matrices = generator.normal(0, gain * width**-0.5, (depth, width, width))
     hidden, slopes = generator.normal(size=width), []
     for matrix in matrices:
-        slopes.append(derivative(matrix @ hidden))
-        hidden = function(matrix @ hidden)
+        slopes.append(bend.derivative(matrix @ hidden))
+        hidden = bend.function(matrix @ hidden)
     gradient = generator.normal(size=width)
     gradient /= np.linalg.norm(gradient)
     lengths = [1.0]

@@ -5,7 +5,7 @@ Explained in :doc:`/mathematics/gradient-descent`.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,7 +79,7 @@ def regime(learning_rate: float, curvature: float) -> str:
         curvature: The second derivative, above 0; for :func:`half_squared_error` it is Σx².
 
     Returns:
-        One of :data:`REGIMES`.
+        One of ``REGIMES``.
 
     Raises:
         DataError: If one of the two is not above 0.
@@ -99,14 +99,15 @@ def regime(learning_rate: float, curvature: float) -> str:
     return "oscillates and converges" if product < 2 else "diverges"
 
 
-class LineDescent(NamedTuple):
+@dataclass(frozen=True)
+class LineDescent:
     """A descent to the best line through the origin.
 
     Attributes:
         weights: ``(steps + 1,)`` the weights, with the start as the first.
         minimum: The best weight.
         curvature: Σx², the second derivative of the loss.
-        regime: One of :data:`REGIMES`.
+        regime: One of ``REGIMES``.
     """
 
     weights: Array

@@ -20,13 +20,13 @@ POINTS = np.concatenate([np.linspace(-9, 9, 181), [-750.0, -40.0, 40.0, 750.0]])
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_it_equals_torch_forward_and_gradient(name: str) -> None:
-    function, derivative = ACTIVATIONS[name]
+    activation = ACTIVATIONS[name]
     x = torch.tensor(POINTS, requires_grad=True)
     values = TORCH[name](x)
     values.sum().backward()
     assert x.grad is not None
-    np.testing.assert_allclose(function(POINTS), values.detach().numpy(), atol=1e-10)
-    np.testing.assert_allclose(derivative(POINTS), x.grad.numpy(), atol=1e-10)
+    np.testing.assert_allclose(activation.function(POINTS), values.detach().numpy(), atol=1e-10)
+    np.testing.assert_allclose(activation.derivative(POINTS), x.grad.numpy(), atol=1e-10)
 
 
 def test_every_activation_is_compared() -> None:

@@ -1,5 +1,7 @@
 """Attention from scratch equals PyTorch's, forward and gradient, with and without masks."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -61,7 +63,7 @@ def test_several_heads_equal_torch_forward_and_gradient(mask: np.ndarray | None)
     gradients, d_x = multi_head_backward(weights, array, 2, downstream.numpy(), mask)
     assert x.grad is not None
     np.testing.assert_allclose(d_x, x.grad.numpy(), atol=1e-10)
-    for gradient, parameter in zip(gradients, parameters, strict=True):
+    for gradient, parameter in zip(dataclasses.astuple(gradients), parameters, strict=True):
         assert parameter.grad is not None
         np.testing.assert_allclose(gradient, parameter.grad.numpy(), atol=1e-10)
 
