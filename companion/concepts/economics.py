@@ -147,7 +147,8 @@ def own_request_seconds(
     if needed > accelerator.memory_bytes:
         raise DataError(
             f"{needed / 1e9:.0f} GB of weights do not fit the "
-            f"{accelerator.memory_bytes / 1e9:.0f} GB of one {accelerator.name}; use several, fewer bytes a weight, or a smaller model"
+            f"{accelerator.memory_bytes / 1e9:.0f} GB of one {accelerator.name}; "
+            "use several, fewer bytes a weight, or a smaller model"
         )
     return prefill_seconds(parameters, prompt_tokens, accelerator, utilisation) + decode_seconds(
         parameters,

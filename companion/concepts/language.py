@@ -57,11 +57,11 @@ def draw_windows(
 def train_decoder(
     text_ids: NDArray[np.int64],
     *,
-    width: int = 32,
+    width: int = 64,
     layers: int = 2,
     heads: int = 4,
     context: int = 32,
-    steps: int = 300,
+    steps: int = 600,
     batch_size: int = 32,
     learning_rate: float = 1e-2,
     seed: int = 0,
@@ -97,14 +97,14 @@ def train_decoder(
 def train_encoder(
     text_ids: NDArray[np.int64],
     *,
-    width: int = 32,
+    width: int = 64,
     layers: int = 2,
     heads: int = 4,
     context: int = 32,
-    steps: int = 300,
+    steps: int = 1000,
     batch_size: int = 32,
-    learning_rate: float = 1e-2,
-    hidden_share: float = 0.15,
+    learning_rate: float = 3e-3,
+    hidden_share: float = 0.3,
     seed: int = 0,
 ) -> LanguageModel:
     """Train an encoder to fill in hidden characters, from what stands before and after them.
@@ -179,20 +179,24 @@ def held_out_loss(model: LanguageModel, text_ids: NDArray[np.int64]) -> float:
 
 
 @torch.inference_mode()
-def hidden_accuracy(model: LanguageModel, windows: Tensor, place: int) -> float:
+def hidden_accuracy(
+    model: LanguageModel, windows: Tensor, place: int, answers: Tensor | None = None
+) -> float:
     """Hide one character in each window, and count how often an encoder fills it in rightly.
 
     Args:
         model: An encoder.
-        windows: ``(batch, time)`` ids.
+        windows: ``(batch, time)`` ids, some of which may be hidden already.
         place: Which character of each window is hidden.
+        answers: ``(batch, time)`` the ids without holes, if the windows have some.
 
     Returns:
         The share of right answers.
     """
+    answers = windows if answers is None else answers
     shown = windows.clone()
     shown[:, place] = HIDDEN_ID
-    right = model(shown)[:, place, : len(ALPHABET)].argmax(dim=1) == windows[:, place]
+    right = model(shown)[:, place, : len(ALPHABET)].argmax(dim=1) == answers[:, place]
     return float(right.float().mean())
 
 

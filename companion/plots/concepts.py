@@ -88,19 +88,18 @@ def architecture(
 ) -> Axes:
     """Draw the blocks of an architecture, the tokens at the bottom and the output at the top."""
     ax = axes_or_new(ax)
-    ax.set(xlim=(0, 10), ylim=(0, 10.6))
+    ax.set(xlim=(0, 10.4), ylim=(0, 10))
     ax.axis("off")
     if kind == "encoder-decoder":
-        _column(ax, _BOXES["source"], 2.45, 4.3, color=0)
-        heights = _column(ax, _BOXES["target"], 7.55, 4.3, color=1)
-        _arrow(ax, (2.45, 4.9), (2.45, heights[2]), bend=False)
-        _arrow(ax, (2.45, heights[2]), (5.4, heights[2]))
-        _loop(ax, 9.7, heights, 7.55)
+        _column(ax, _BOXES["source"], 2.2, 4, color=0)
+        heights = _column(ax, _BOXES["target"], 7.2, 4, color=1)
+        _arrow(ax, (4.27, heights[2]), (5.13, heights[2]))
+        _loop(ax, heights, 9.25)
         ax.set_title("Encoder-decoder: translation")
     else:
-        heights = _column(ax, _BOXES[kind], 5, 6.6, color=0 if kind == "encoder" else 1)
+        heights = _column(ax, _BOXES[kind], 4.6, 8, color=0 if kind == "encoder" else 1)
         if kind == "decoder":
-            _loop(ax, 8.3, heights, 5)
+            _loop(ax, heights, 8.65)
         titles = {"encoder": "Encoder-only: BERT, MiniLM", "decoder": "Decoder-only: GPT-3"}
         ax.set_title(titles[kind])
     return ax
@@ -110,7 +109,7 @@ def _column(
     ax: Axes, boxes: list[tuple[str, str]], middle: float, width: float, color: int
 ) -> list[float]:
     """Draw boxes above each other, joined by arrows; give the heights of their middles."""
-    step = 2.3 if len(boxes) < 5 else 2.05
+    step = 2.05
     heights = [1.0 + step * number for number in range(len(boxes))]
     last_repeated = len(boxes) - 1 if boxes[-1][0] == "head" else len(boxes)
     for number, ((name, detail), height) in enumerate(zip(boxes, heights, strict=True)):
@@ -133,35 +132,16 @@ def _column(
     return heights
 
 
-def _arrow(
-    ax: Axes, start: tuple[float, float], end: tuple[float, float], *, bend: bool = True
-) -> None:
-    style = "->" if bend else "-"
-    ax.annotate(
-        "",
-        end,
-        start,
-        arrowprops={
-            "arrowstyle": style,
-            "color": "black",
-            "linewidth": 1.4,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        },
-    )
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "black", "shrinkA": 0})
 
 
-def _loop(ax: Axes, side: float, heights: list[float], middle: float) -> None:
-    """Draw the way of the new token back to the bottom."""
-    ax.plot(
-        [middle, middle, side + 0.2, side + 0.2],
-        [heights[-1] + 0.65, heights[-1] + 1.05, heights[-1] + 1.05, heights[0]],
-        color="black",
-        linewidth=1.4,
-        linestyle="--",
-    )
-    edge = middle + (2.15 if side > 9 else 3.3)
-    _arrow(ax, (side + 0.2, heights[0]), (edge + 0.08, heights[0]))
+def _loop(ax: Axes, heights: list[float], edge: float) -> None:
+    """Draw the way of the new token from the top box round to the right edge of the lowest."""
+    top, bottom, outside = heights[-1], heights[0], edge + 0.55
+    ax.plot([edge, outside, outside], [top, top, bottom], color="black", linestyle="--")
+    _arrow(ax, (outside, bottom), (edge, bottom))
+    ax.text(outside + 0.1, (top + bottom) / 2, "append", rotation=270, va="center", fontsize=9)
 
 
 def attention_mask(
