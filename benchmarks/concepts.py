@@ -78,7 +78,7 @@ def measure_explanation(splits: Splits) -> Values:
     documents = [vocabulary.encode(tokenize(text)[:200]) for text in splits.test["text"]]
     with torch.inference_mode():
         answers = model(*pad(documents)).argmax(dim=1).tolist()
-    right = [classes[answer] for answer in answers] == splits.test["label"]
+    right = np.array([classes[answer] for answer in answers]) == splits.test["label"].to_numpy()
     compared = compare_explanations(model, documents[:100]).mean()
     return {
         "concepts.explanation.accuracy": (float(right.mean()), 0.02),
