@@ -12,13 +12,28 @@ import pandas as pd
 
 from companion.ledger import Result
 
-__all__ = ["NOT_MEASURED", "QUESTIONS", "WAYS", "Way", "decision_table", "measured_table"]
+__all__ = [
+    "MEASUREMENTS",
+    "NOT_MEASURED",
+    "QUESTIONS",
+    "WAYS",
+    "Way",
+    "decision_table",
+    "measured_table",
+]
 
 NOT_MEASURED = "not measured yet"
+# What a record of a way may measure; a column appears when any way has such a record.
+MEASUREMENTS = {
+    "20": "right, 20 labels a class",
+    "100": "right, 100 labels a class",
+    "all": "right, all labels",
+    "latency": "seconds an answer",
+    "cost": "cost of a thousand answers",
+}
 QUESTIONS = {
     "labels": "labelled examples",
     "leaves": "texts leave your house",
-    "order": "work a request (tokens of 300)",
     "cost": "what you pay for",
     "keeper": "who keeps it working",
 }
@@ -73,7 +88,7 @@ WAYS: tuple[Way, ...] = (
         84_000,
         "labels",
         "a developer who can train networks",
-        {"all": "bbc.recommended.test_accuracy"},
+        {"20": "finetuning.lstm.20.seed_0.accuracy", "all": "bbc.recommended.test_accuracy"},
     ),
     Way(
         "fine-tuned MiniLM",
@@ -82,6 +97,10 @@ WAYS: tuple[Way, ...] = (
         10_600_000,
         "labels, a little compute",
         "a developer who can train networks",
+        {
+            "20": "finetuning.full.20.seed_0.accuracy",
+            "all": "finetuning.full.all.seed_0.accuracy",
+        },
     ),
     Way(
         "prompted small LLM, own machine",
@@ -132,11 +151,15 @@ def measured_table(results: Mapping[str, Result], ways: tuple[Way, ...] = WAYS) 
         ways: The rows.
 
     Returns:
-        A row a way, a column for each kind of record that any way names; texts.
+        A row a way, a column for each of :data:`MEASUREMENTS` that any way names; texts.
     """
-    kinds = list(dict.fromkeys(kind for way in ways for kind in way.records))
+    named = {kind for way in ways for kind in way.records}
     return pd.DataFrame(
-        {kind: [_measured(results, way, kind) for way in ways] for kind in kinds},
+        {
+            title: [_measured(results, way, kind) for way in ways]
+            for kind, title in MEASUREMENTS.items()
+            if kind in named
+        },
         index=pd.Index([way.name for way in ways], name="way"),
     )
 

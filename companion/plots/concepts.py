@@ -240,8 +240,10 @@ def monthly_costs(
         )
     if meeting is not None and meeting <= most:
         ax.axvline(meeting, color="black", linestyle=":", linewidth=1, label="same cost")
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:,.0f}")
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.set(xlim=(0, most), ylim=(0, None))
     ax.legend()
-    return named(ax, "What a month costs", "requests a month", "cost a month (your currency)")
+    return named(
+        ax, "What a month costs", "thousand requests a month", "cost a month (your currency)"
+    )
