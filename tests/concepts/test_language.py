@@ -38,7 +38,9 @@ def test_a_decoder_learns_a_sentence_by_heart() -> None:
 
 def test_an_encoder_fills_holes_better_than_untrained() -> None:
     windows = draw_windows(IDS, 50, 32, np.random.default_rng(0))
-    trained, raw = (train_encoder(IDS, width=16, steps=steps) for steps in (250, 0))
+    trained, raw = (
+        train_encoder(IDS, width=32, steps=steps, learning_rate=1e-2) for steps in (300, 0)
+    )
     assert hidden_accuracy(trained, windows, 16) > hidden_accuracy(raw, windows, 16) + 0.3
 
 

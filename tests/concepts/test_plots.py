@@ -25,7 +25,8 @@ def test_each_named_system_is_a_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "boxes"), [("encoder", 4), ("decoder", 4), ("encoder-decoder", 8)]
+    ("kind", "boxes"),
+    [("encoder", 4), ("decoder", 4), ("encoder-decoder", 8)],
 )
 def test_the_boxes_of_an_architecture(kind, boxes) -> None:  # type: ignore[no-untyped-def]
     ax = concepts.architecture(kind)
