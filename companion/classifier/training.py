@@ -164,9 +164,9 @@ def _identity(
     digest = hashlib.sha256(json.dumps([classifier.labels, classifier.vocabulary.tokens]).encode())
     for documents in (training, validation):
         for token_ids in documents.token_ids:
-            digest.update(np.array([len(token_ids), *token_ids], dtype=np.int64).data)
-        digest.update(documents.labels.numpy().data)
-        digest.update(b"" if documents.weights is None else documents.weights.numpy().data)
+            digest.update(np.array([len(token_ids), *token_ids], dtype=np.int64).tobytes())
+        digest.update(documents.labels.numpy().tobytes())
+        digest.update(b"" if documents.weights is None else documents.weights.numpy().tobytes())
     return {
         **dataclasses.asdict(classifier.configuration),
         "device": classifier.device.type,
