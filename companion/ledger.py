@@ -18,7 +18,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from companion.errors import LedgerError, OutputError
+from companion.files import write_atomically
 
 __all__ = ["Result", "check", "load", "record", "recorded", "results_folder"]
 
@@ -267,32 +267,18 @@ def _parse(path: Path, row: Any) -> Result:
 
 
 def _write(path: Path, results: list[Result]) -> None:
-    """Write a file by way of a temporary one beside it."""
+    """Write a file of records."""
     text = (
         json.dumps(
             [asdict(result) for result in results], indent=2, ensure_ascii=False, allow_nan=False
         )
         + "\n"
     )
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        raise OutputError(
-            f"{path}: cannot be written ({error}); the earlier record is untouched"
-        ) from error
+        raise OutputError(f"{path.parent}: cannot be made ({error.strerror})") from error
+    write_atomically(path, text.encode("utf-8"))
 
 
 def _device(device: str | None) -> str:

@@ -19,7 +19,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,8 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from companion.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
 from notebook_checks import problems
@@ -279,15 +280,9 @@ def relative(line: str) -> str:
 
 
 def write(path: Path, content: str) -> None:
-    """Write a file by way of a temporary one beside it."""
+    """Write a text file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, delete=False
-    ) as stream:
-        temporary = Path(stream.name)
-        stream.write(content)
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    write_atomically(path, content.encode("utf-8"))
 
 
 def give_back(pair: Pair) -> None:

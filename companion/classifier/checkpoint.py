@@ -24,8 +24,10 @@ from companion.classifier.configuration import Configuration
 from companion.classifier.device import choose_device
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
+from companion.classifier.state import LOCK_FILE, STATE_FILE
 from companion.classifier.text import Vocabulary, is_encodable
 from companion.errors import CheckpointError, CompanionError, DataError, OutputError
+from companion.files import TEMPORARY_SUFFIX, write_atomically
 from companion.safety import LIMITS, for_terminal
 
 __all__ = [
@@ -76,9 +78,9 @@ def save_classifier(
         "vocabulary": classifier.vocabulary.tokens,
         "provenance": provenance or {},
     }
-    _write_atomically(directory / str(description["weights"]), weights)
+    write_atomically(directory / str(description["weights"]), weights)
     text = json.dumps(description, ensure_ascii=False, indent=1, allow_nan=False)
-    _write_atomically(directory / _DESCRIPTION, text.encode("utf-8"))
+    write_atomically(directory / _DESCRIPTION, text.encode("utf-8"))
     _remove_old_weights(directory, keep=str(description["weights"]))
     return directory
 
@@ -183,8 +185,8 @@ def prepare_directory(directory: str | Path) -> Path:
         raise OutputError(
             f"{directory}: holds other files ({others[0]}); choose an empty or a new folder"
         )
-    probe = directory / f".probe-{os.getpid()}.tmp"
-    _write_atomically(probe, b"probe")
+    probe = directory / f".probe-{os.getpid()}{TEMPORARY_SUFFIX}"
+    write_atomically(probe, b"probe")
     probe.unlink()
     return directory
 
@@ -281,22 +283,6 @@ def _shown(value: object) -> str:
 _CHARACTERS_SHOWN = 200
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or none: into a temporary one beside it, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path}: cannot be written ({_reason(error)}); free some space or choose another"
-        ) from error
-
-
 def _remove_old_weights(directory: Path, keep: str) -> None:
     for path in directory.iterdir():
         if _WEIGHTS.fullmatch(path.name) and path.name != keep:
@@ -305,9 +291,9 @@ def _remove_old_weights(directory: Path, keep: str) -> None:
 
 def _is_ours(path: Path) -> bool:
     return (
-        path.name == _DESCRIPTION
+        path.name in (_DESCRIPTION, STATE_FILE, LOCK_FILE)
         or _WEIGHTS.fullmatch(path.name) is not None
-        or path.suffix == ".tmp"
+        or path.suffix == TEMPORARY_SUFFIX
     )
 
 

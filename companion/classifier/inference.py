@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from companion.classifier.batches import batches_by_length
 from companion.classifier.configuration import Configuration
+from companion.classifier.encoding import encode
 from companion.classifier.model import LSTMClassifier
-from companion.classifier.text import Vocabulary, tokenize
-from companion.errors import DataError, EmptyDocumentError
+from companion.classifier.text import Vocabulary
 
-__all__ = ["TextClassifier", "encode"]
+__all__ = ["TextClassifier"]
 
 
 class TextClassifier:
@@ -86,35 +86,3 @@ class TextClassifier:
         finally:
             self.model.train(was_training)
         return probabilities
-
-
-def encode(texts: Sequence[str], vocabulary: Vocabulary, maximum_words: int) -> list[list[int]]:
-    """Turn texts into token ids, each cut to its first ``maximum_words`` tokens.
-
-    Args:
-        texts: The documents.
-        vocabulary: What gives the ids.
-        maximum_words: The most tokens kept of a document.
-
-    Returns:
-        The ids of each document.
-
-    Raises:
-        DataError: If ``texts`` is one string, or an element is no string.
-        EmptyDocumentError: If a text has no token; the message names its row, counted from 1.
-    """
-    if isinstance(texts, str):
-        raise DataError("texts is a single string; give a list of them: [text]")
-    documents = []
-    for row, text in enumerate(texts, start=1):
-        if not isinstance(text, str):
-            raise DataError(
-                f"row {row}: {text!r} is {type(text).__name__} and no text; fill it in or remove it"
-            )
-        tokens = tokenize(text)
-        if not tokens:
-            raise EmptyDocumentError(
-                f"row {row}: {text[:40]!r} has no letter, digit or emoji; remove it or fill it in"
-            )
-        documents.append(vocabulary.encode(tokens[:maximum_words]))
-    return documents

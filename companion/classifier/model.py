@@ -65,7 +65,7 @@ class LSTMClassifier(nn.Module):
         hidden = self.input_dropout(self.embedding(windows))  # (batch · windows, window, embedding)
         for number, layer in enumerate(self.layers):
             hidden = layer(self.dropout(hidden) if number else hidden, window_lengths)
-        hidden = hidden.reshape(len(token_ids), -1, hidden.shape[2])  # (batch, time, width)
+        hidden = hidden.reshape(token_ids.shape[0], -1, hidden.shape[2])  # (batch, time, width)
         return self.head(self.dropout(pool(hidden, lengths, self.pooling)))  # type: ignore[no-any-return]
 
     def _drop_words(self, token_ids: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def reverse_padded(sequences: Tensor, lengths: Tensor) -> Tensor:
         ``(batch, time, features)``.
     """
     time = torch.arange(sequences.shape[1], device=sequences.device).expand(
-        len(sequences), -1
+        sequences.shape[0], -1
     )  # (batch, time)
     ends = lengths[:, None]
     source = torch.where(time < ends, ends - 1 - time, time)
@@ -156,7 +156,7 @@ def pool(hidden: Tensor, lengths: Tensor, how: str) -> Tensor:
     pooled = []
     for way in how.split("+"):
         if way == "last":
-            pooled.append(hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1])
+            pooled.append(hidden[torch.arange(hidden.shape[0], device=hidden.device), lengths - 1])
         elif way == "max":
             pooled.append(hidden.masked_fill(~is_word[:, :, None], -torch.inf).amax(dim=1))
         else:
