@@ -4,14 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from companion.classifier import corpus
 from companion.classifier.corpus import (
     Splits,
+    iterate_texts,
     load_corpus,
     read_table,
+    read_texts,
     remove_duplicates,
     split_corpus,
 )
@@ -44,6 +47,134 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     path = tmp_path / "excel.csv"
     path.write_bytes("\ufefftext,label\nhello,a\n".encode())
     assert read_table(path)["text"].tolist() == ["hello"]
+
+
+def test_every_kind_of_line_end_ends_a_row(tmp_path: Path) -> None:
+    for end in ("\n", "\r\n", "\r"):
+        path = tmp_path / "ends.csv"
+        path.write_bytes(end.join(["text,label", "one,a", "", "  ", 'two,"b', 'c"']).encode())
+        assert read_texts(path) == ["one", "two"]
+        assert read_texts(path, text="label") == ["a", f"b{end}c"]
+
+
+def test_fields_and_keys_that_are_not_there_are_missing_texts(tmp_path: Path) -> None:
+    (tmp_path / "short.csv").write_text("text,title\none\ntwo,b\n")
+    (tmp_path / "short.jsonl").write_text('{"text":"one"}\n\n{"text":"two","title":"b"}\n')
+    for path in tmp_path.iterdir():
+        assert read_texts(path, text="title,text") == ["\none", "b\ntwo"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_parts_are_the_whole(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"many{suffix}"
+    frame = pd.DataFrame({"text": [f"document {number}" for number in range(20_003)]})
+    {
+        ".csv": lambda: frame.to_csv(path, index=False),
+        ".jsonl": lambda: frame.to_json(path, orient="records", lines=True),
+        ".parquet": lambda: frame.to_parquet(path),
+    }[suffix]()
+    parts = list(iterate_texts(path))
+    assert [len(part) for part in parts] == [10_000, 10_000, 3]
+    assert [text for part in parts for text in part] == frame["text"].tolist() == read_texts(path)
+    assert [len(part) for part in iterate_texts(path, rows=6000)] == [6000, 4000, 6000, 4000, 3]
+    with pytest.raises(DataError, match="rows is 0"):
+        next(iterate_texts(path, rows=0))
+
+
+def test_a_part_of_long_documents_has_fewer(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("text\n" + f"{'word ' * 600_000}\n" * 12)
+    assert [len(part) for part in iterate_texts(path)] == [6, 6]
+
+
+def test_the_row_of_a_later_part_is_counted_from_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "late.jsonl"
+    path.write_text('{"text": "x"}\n' * 10_004 + '{"text": 7}\n')
+    parts = iterate_texts(path)
+    assert len(next(parts)) == 10_000
+    with pytest.raises(DataError, match="row 10005: not a text"):
+        next(parts)
+    with pytest.raises(DataError, match="row 10005: not a text"):
+        read_texts(path)
+
+
+def test_a_column_that_no_row_has_is_missed_early(tmp_path: Path) -> None:
+    path = tmp_path / "never.jsonl"
+    path.write_text('{"title": "x"}\n' * 10_000 + "no JSON\n")
+    with pytest.raises(DataError, match="no column 'text'; the columns are 'title'"):
+        next(iterate_texts(path))
+
+
+def test_many_columns_are_not_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{number}" for number in range(30)) + "\nx\n")
+    with pytest.raises(DataError, match=r"'c19', …\. Choose with --text and --label"):
+        read_texts(path)
+
+
+def test_parquet_without_pyarrow_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.parquet"
+    path.write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingPackageError, match="pip install pyarrow"):
+        read_texts(path)
+
+
+def test_a_path_that_the_system_refuses_is_our_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_texts(tmp_path / ("long" * 100 + ".csv"))
+
+
+def test_a_file_that_may_not_be_read_is_our_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("text\nx\n")
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"table.csv: cannot be read \(Permission denied\)"):
+        read_texts(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, None], "row 2: the label is missing"),
+        (["a", float("nan")], "row 2: the label is missing"),
+        (["a", pd.NA], "row 2: the label is missing"),
+        (["a", " \n"], "row 2: the label is missing"),
+        (["a", 1, 2], "row 1: labels are mixed"),
+        (["a", "b", 2], "row 3: labels are mixed"),
+        ([2**53, 1], "row 1: the label is neither"),
+        ([1, -(2.0**53)], "row 2: the label is neither"),
+        ([1, 1.5], "row 2: the label is neither"),
+        ([1, [1]], "row 2: the label is neither"),
+        (["a", "\ud83d"], "row 2: the label holds half of a surrogate pair"),
+    ],
+)
+def test_labels_that_cannot_be_used_name_their_row(labels: list[object], message: str) -> None:
+    frame = pd.DataFrame({"text": "x", "label": pd.Series(labels, dtype=object)})
+    with pytest.raises(DataError, match=message):
+        corpus.validate_corpus(frame)
+
+
+def test_labels_become_texts() -> None:
+    numbers = pd.Series([1, 2.0, np.int8(3), np.float32(4), True, 2**53 - 1], dtype=object)
+    frame = corpus.validate_corpus(pd.DataFrame({"text": "x", "label": numbers}))
+    assert frame["label"].tolist() == ["1", "2", "3", "4", "1", str(2**53 - 1)]
+    frame = corpus.validate_corpus(pd.DataFrame({"text": "x", "label": [" a ", "b"]}))
+    assert frame["label"].tolist() == ["a", "b"]
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    frame = pd.DataFrame([["x", "a", "b"]], columns=["text", "label", "label"])
+    with pytest.raises(DataError, match="two columns of one name"):
+        corpus.validate_corpus(frame)
 
 
 def test_texts_that_look_missing_to_pandas_are_texts(tmp_path: Path) -> None:
