@@ -97,7 +97,7 @@ def untrained(
 
 
 def scores(model: EncoderClassifier, tasks: TwoTasks) -> dict[str, float]:
-    """Measure ``new_task`` and ``old_task``, each as a share of the articles that came out right."""
+    """Measure ``new_task`` and ``old_task``, each as the share that came out right."""
     articles = embed_documents(model, tasks.articles)
     was_training = model.training
     with torch.inference_mode():
