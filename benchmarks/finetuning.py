@@ -67,9 +67,10 @@ SLOW = (
         for method in ("lora", "full")
     ),
 )
+# From 20 documents the LSTM hardly learns, so it drifts most.
+LSTM_TOLERANCE = {"20": 0.15, "100": 0.05, "all": 0.02}
 ACCURACY_TOLERANCE = {
     "tfidf": 0.003,
-    "lstm": 0.05,
     "frozen": 0.006,
     "frozen_128": 0.006,
     "lora": 0.025,
@@ -130,7 +131,7 @@ def results(method: str, size: str, seed: int) -> dict[str, tuple[float, float]]
     """
     measured = measure(method, size, seed)
     name = f"finetuning.{method}.{size}.seed_{seed}"
-    tolerance = ACCURACY_TOLERANCE[method]
+    tolerance = LSTM_TOLERANCE[size] if method == "lstm" else ACCURACY_TOLERANCE[method]
     found = {
         f"{name}.accuracy": (measured["accuracy"], tolerance),
         f"{name}.macro_f1": (measured["macro_f1"], tolerance),
