@@ -21,14 +21,19 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import accuracy_score, f1_score
+from transformers import BertModel
 
 from companion import ledger
 from companion.classifier.corpus import Splits, load_corpus, split_corpus
 from companion.classifier.estimator import NewsClassifier
 from companion.classifier.evaluation import tfidf_baseline
+from companion.classifier.text import Vocabulary, tokenize
 from companion.finetuning import curves
 from companion.finetuning.estimator import TransformerClassifier
-from companion.finetuning.pretrained import load_pretrained
+from companion.finetuning.evaluation import split_headlines
+from companion.finetuning.model import EncoderClassifier, embed_documents
+from companion.finetuning.pretrained import encode, load_pretrained
+from companion.finetuning.training import fit_head
 
 SIZES = {"20": 20, "100": 100, "all": 1_000_000}
 SEEDS = (0, 1, 2)
@@ -97,8 +102,7 @@ def splits() -> Splits:
 
 def documents(size: str, seed: int) -> pd.DataFrame:
     """Draw the training documents: so many of each class, or all."""
-    shuffled = splits().train.sample(frac=1, random_state=seed)
-    return shuffled.groupby("label").head(SIZES[size]).reset_index(drop=True)
+    return curves.few_of_each(splits().train, SIZES[size], seed)
 
 
 @cache
@@ -154,6 +158,65 @@ def measure_curves() -> dict[str, tuple[float, float]]:
         last = curves.adapt(tasks, method, rate, reinitialise_layers=fresh).iloc[-1]
         found[f"finetuning.curves.{way}.new_task"] = (float(last["new_task"]), 0.05)
         found[f"finetuning.curves.{way}.old_task"] = (float(last["old_task"]), 0.08)
+    return found | measure_damage() | measure_tokenizers() | measure_headlines()
+
+
+def measure_damage() -> dict[str, tuple[float, float]]:
+    """Resize or reset layers without any training: what is left of the old task."""
+    tasks = curves.prepare_tasks(splits(), load_pretrained())
+    found = {}
+    for layers in (0, 1, 2, 4):
+        score = curves.scores(curves.untrained(tasks, reinitialise_layers=layers), tasks)
+        found[f"finetuning.curves.reset_{layers}.old_task"] = (score["old_task"], 0.03)
+    torch.manual_seed(0)
+    wide = BertModel.from_pretrained(
+        load_pretrained().folder, intermediate_size=2048, ignore_mismatched_sizes=True
+    )
+    score = curves.scores(EncoderClassifier(wide.eval(), 5), tasks)
+    return found | {"finetuning.curves.resized.old_task": (score["old_task"], 0.03)}
+
+
+def measure_tokenizers() -> dict[str, tuple[float, float]]:
+    """Fit a head on the ids of one tokenizer and ask with those of another."""
+    pretrained = load_pretrained()
+    own = Vocabulary.build([tokenize(text) for text in splits().train["text"]])
+    training = curves.few_of_each(splits().train, 20)
+    development = curves.few_of_each(splits().validation, 20)
+    tasks = curves.prepare_tasks(splits(), pretrained)
+
+    def ids(frame: pd.DataFrame, is_own: bool) -> list[list[int]]:
+        if is_own:
+            return [own.encode(tokenize(text)[:LENGTH]) for text in frame["text"]]
+        return encode(frame["text"].tolist(), pretrained.tokenizer, LENGTH)
+
+    def accuracy(trained_on_own: bool, asked_with_own: bool) -> float:
+        model = curves.untrained(tasks)
+        labels = np.array([tasks.classes.index(label) for label in training["label"]])
+        fit_head(model, ids(training, trained_on_own), labels)
+        vectors = embed_documents(model, ids(development, asked_with_own))
+        with torch.inference_mode():
+            predicted = model.classify(torch.from_numpy(vectors)).argmax(dim=1).numpy()
+        return float((np.array(tasks.classes)[predicted] == development["label"]).mean())
+
+    return {
+        "finetuning.tokenizer.right": (accuracy(False, False), 0.03),
+        "finetuning.tokenizer.wrong": (accuracy(False, True), 0.03),
+        "finetuning.tokenizer.wrong_twice": (accuracy(True, True), 0.03),
+    }
+
+
+def measure_headlines() -> dict[str, tuple[float, float]]:
+    """Train and test on headlines alone."""
+    training, test = splits().train, splits().test
+    models = {
+        "tfidf": tfidf_baseline(),
+        "frozen": TransformerClassifier(maximum_length=24, device="cpu"),
+    }
+    found = {}
+    for name, model in models.items():
+        model.fit(split_headlines(training["text"].tolist())[0], training["label"])
+        score = model.score(split_headlines(test["text"].tolist())[0], test["label"])
+        found[f"finetuning.headlines.{name}.accuracy"] = (float(score), 0.006)
     return found
 
 

@@ -23,7 +23,7 @@ from companion.finetuning.model import (
 from companion.finetuning.pretrained import Pretrained, encode, load_pretrained
 from companion.finetuning.training import Schedule, fine_tune
 
-__all__ = ["TwoTasks", "adapt", "prepare_tasks", "scores", "untrained"]
+__all__ = ["TwoTasks", "adapt", "few_of_each", "prepare_tasks", "scores", "untrained"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,23 @@ class TwoTasks:
     classes: list[str]
 
 
+def few_of_each(frame: pd.DataFrame, count: int, seed: int = 0) -> pd.DataFrame:
+    """Draw at random some documents of each class.
+
+    The first ones would not do: the files of a corpus often stand in the order of their subjects.
+
+    Args:
+        frame: The columns ``text`` and ``label``.
+        count: How many of each label; all of a label that has fewer.
+        seed: Fixes the draw.
+
+    Returns:
+        A new table, shuffled, rows numbered from 0.
+    """
+    shuffled = frame.sample(frac=1, random_state=seed)
+    return shuffled.groupby("label").head(count).reset_index(drop=True)
+
+
 def prepare_tasks(
     splits: Splits, pretrained: Pretrained, *, a_class: int = 20, maximum_length: int = 48
 ) -> TwoTasks:
@@ -64,7 +81,7 @@ def prepare_tasks(
     classes = sorted(splits.train["label"].unique())
     parts = []
     for frame in (splits.train, splits.validation):
-        few = frame.groupby("label").head(a_class)
+        few = few_of_each(frame, a_class)
         headlines, bodies = split_headlines(few["text"].tolist())
         labels = np.array([classes.index(label) for label in few["label"]], dtype=np.int64)
         parts.append((headlines, encode(bodies, pretrained.tokenizer, maximum_length), labels))
