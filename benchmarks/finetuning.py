@@ -169,7 +169,7 @@ def measure_damage() -> dict[str, tuple[float, float]]:
         score = curves.scores(curves.untrained(tasks, reinitialise_layers=layers), tasks)
         found[f"finetuning.curves.reset_{layers}.old_task"] = (score["old_task"], 0.03)
     torch.manual_seed(0)
-    wide = BertModel.from_pretrained(
+    wide: Any = BertModel.from_pretrained(
         load_pretrained().folder, intermediate_size=2048, ignore_mismatched_sizes=True
     )
     score = curves.scores(EncoderClassifier(wide.eval(), 5), tasks)

@@ -40,6 +40,7 @@ class EncoderClassifier(nn.Module):
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(int(encoder.config.hidden_size), classes)  # type: ignore[union-attr, arg-type]
+        self.train(encoder.training)  # else a later train() would turn the encoder's dropout on
 
     def embed(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """Give each document one vector of length 1: the mean of its tokens' vectors.

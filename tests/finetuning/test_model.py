@@ -100,6 +100,12 @@ def test_a_vector_is_the_mean_over_the_real_tokens(tiny_bert: Path) -> None:
         torch.testing.assert_close(vector, mean / mean.norm(), atol=1e-6, rtol=1e-5)
 
 
+def test_embedding_leaves_the_encoder_as_it_was(tiny_bert: Path) -> None:
+    encoder = load_pretrained(tiny_bert).encoder
+    embed_documents(EncoderClassifier(encoder, 2), [[2, 7, 3]])
+    assert not any(module.training for module in encoder.modules())
+
+
 def test_the_learning_rate_rises_over_a_tenth_and_falls_to_nothing() -> None:
     rates = [_rise_and_fall(step, 100) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
