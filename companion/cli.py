@@ -1,21 +1,28 @@
 """The command line: ``companion train``, ``evaluate``, ``predict`` and ``corpora``.
 
 Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130
-after Ctrl-C.
+after Ctrl-C, 141 when whoever reads the output has gone, as ``head`` does.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
+import os
+import re
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from companion import __version__
-from companion.errors import CompanionError, DataError
+from companion.classifier.configuration import CONFIGURATIONS
+from companion.errors import CompanionError, DataError, EmptyDocumentError
+from companion.safety import LIMITS, for_terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +35,73 @@ __all__ = ["main"]
 _DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
 
 
+_FILE_HELP = "A .csv, .tsv, .jsonl or .parquet file."
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+_READ_AT_ONCE = 65_536  # bytes of standard input, as many as a pipe holds
+_ROWS_AT_ONCE = 512
+# What JSON leaves as it is and a terminal obeys: see companion.safety.for_terminal.
+_STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_EPILOG = """
+\b
+Exit codes:
+  0    all went well
+  2    the input or an option cannot be used; stderr says why
+  130  stopped by Ctrl-C
+  141  the reader of a pipe is gone
+
+\b
+Completion, for bash; zsh_source and fish_source are for the other shells:
+  eval "$(_COMPANION_COMPLETE=bash_source companion)"
+"""
+
+
 class _Failure(click.ClickException):
     """An error of the package as one line and exit code 2."""
 
     exit_code = 2
 
 
+class _Log(logging.Handler):
+    """Shows what the package logs on stderr, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(for_terminal(record.getMessage()), err=True)
+
+
 class _Commands(click.Group):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.obj = list(args)  # as typed, to say how to resume
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
+        logger = logging.getLogger("companion")
+        log, level = _Log(), logger.level
+        logger.addHandler(log)
+        logger.setLevel(logging.INFO)
         try:
             return super().invoke(ctx)
         except CompanionError as error:
-            raise _Failure(" ".join(str(error).split())) from error
+            raise _Failure(for_terminal(" ".join(str(error).split()))) from error
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(_INTERRUPTED)
+        except BrokenPipeError:
+            _drop_output()
+            ctx.exit(_BROKEN_PIPE)
+        finally:
+            logger.removeHandler(log)
+            logger.setLevel(level)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _drop_output() -> None:
+    """Send what is still buffered nowhere, so that Python does not complain when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(
+    cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="companion")
 def main() -> None:
     """Train, measure and use the book's text classifier."""
@@ -57,7 +116,12 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
             metavar="COLUMNS",
             help="The column of the text in FILE, or several: title,description.",
         ),
-        click.option("--data", metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file."),
+        click.option(
+            "--data",
+            type=click.Path(),
+            metavar="FILE",
+            help="A .csv, .tsv, .jsonl or .parquet file.",
+        ),
     ]:
         function = option(function)
     return function
@@ -71,10 +135,17 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
 )
 @_data_options
 @click.option(
-    "--output", required=True, metavar="DIR", help="The folder for the trained classifier."
+    "--output",
+    required=True,
+    type=click.Path(),
+    metavar="DIR",
+    help="The folder for the trained classifier.",
 )
 @click.option(
-    "--configuration", default="recommended", show_default=True, help="recommended or article."
+    "--configuration",
+    type=click.Choice(list(CONFIGURATIONS)),
+    default="recommended",
+    show_default=True,
 )
 @click.option("--epochs", type=int, help="Train for so many epochs at the most.")
 @click.option(
@@ -85,8 +156,22 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     help="Fixes the split and the training.",
 )
 @click.option("--device", type=_DEVICES, default="auto", show_default=True)
+@click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(0),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to save the state of the training in DIR.",
+)
+@click.option("--restart", is_flag=True, help="Begin anew, whatever was stopped in DIR.")
+@click.option(
+    "--tensorboard", type=click.Path(), metavar="LOGS", help="Write the history for TensorBoard."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
 def train(
+    context: click.Context,
     corpus: str | None,
     data: str | None,
     text: str | None,
@@ -96,17 +181,24 @@ def train(
     epochs: int | None,
     seed: int,
     device: str,
+    checkpoint_every: float,
+    restart: bool,
+    tensorboard: str | None,
     as_json: bool,
 ) -> None:
     """Train a classifier, measure it on held-out documents, and save it.
 
     Without --data it trains on the BBC news that come with the install.
+
+    A training that was stopped, by Ctrl-C, a crash or a power cut, goes on where it was when the
+    same command is given again.
     """
     source = _source(corpus, data, text, label)
     chosen = _configuration(configuration, epochs, seed)
 
     from companion.classifier.checkpoint import prepare_directory, save_classifier
     from companion.classifier.evaluation import baselines, evaluate
+    from companion.classifier.state import remove_state, training_lock
     from companion.classifier.training import train as train_classifier
 
     splits = _splits(source, seed)
@@ -117,26 +209,37 @@ def train(
         f"{counts['test']} test documents",
         err=True,
     )
-    run = train_classifier(splits.train, splits.validation, chosen, device=device)
-    evaluation = evaluate(run.classifier, splits.test)
-    report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
-    report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}
-    provenance = {"source": source, "seed": seed, "documents": counts, **report}
-    save_classifier(run.classifier, output, provenance=provenance)
+    with training_lock(output), _saying_how_to_resume(context.find_root().obj, output):
+        if restart:
+            remove_state(output)
+        run = train_classifier(
+            splits.train,
+            splits.validation,
+            chosen,
+            device=device,
+            checkpoint=output,
+            checkpoint_every=checkpoint_every,
+            log_directory=tensorboard,
+        )
+        evaluation = evaluate(run.classifier, splits.test)
+        report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
+        report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}
+        provenance = {"source": source, "seed": seed, "documents": counts, **report}
+        save_classifier(run.classifier, output, provenance=provenance)
+        remove_state(output)
     if as_json:
-        click.echo(json.dumps({"output": output, **provenance}, ensure_ascii=False))
+        click.echo(_json({"output": output, **provenance}))
         return
     click.echo(_table(report))
     click.echo(
         f"\nBest epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}"
     )
-    click.echo(
-        f'Ask it: companion predict {output} "Shares rose after the bank raised its forecast"'
-    )
+    question = '"Shares rose after the bank raised its forecast"'
+    click.echo(f"Ask it: companion predict {shlex.quote(output)} {question}")
 
 
 @main.command()
-@click.argument("directory", metavar="DIR")
+@click.argument("directory", type=click.Path(), metavar="DIR")
 @_data_options
 @click.option("--device", type=_DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
@@ -172,22 +275,23 @@ def evaluate(
     if as_json:
         report["per_class"] = evaluation.per_class.to_dict("index")
         report["confusion"] = evaluation.confusion.to_dict("index")
-        click.echo(json.dumps(report, ensure_ascii=False))
+        click.echo(_json(report))
         return
     click.echo(_table(report))
     if reference is None:
         click.echo("No baselines: the training documents are gone or changed.")
-    click.echo(f"\n{evaluation.per_class.round(3).to_string()}")
-    click.echo(
-        "\nA row is the true class, a column the predicted one:\n"
-        f"{evaluation.confusion.to_string()}"
-    )
+    per_class = evaluation.per_class.round(3).rename(index=for_terminal)
+    confusion = evaluation.confusion.rename(index=for_terminal, columns=for_terminal)
+    click.echo(f"\n{per_class.to_string()}")
+    click.echo(f"\nA row is the true class, a column the predicted one:\n{confusion.to_string()}")
 
 
 @main.command()
-@click.argument("directory", metavar="DIR")
+@click.argument("directory", type=click.Path(), metavar="DIR")
 @click.argument("texts", metavar="[TEXT ... | -]", nargs=-1)
-@click.option("--data", metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file.")
+@click.option(
+    "--data", type=click.Path(), metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file."
+)
 @click.option(
     "--text",
     metavar="COLUMNS",
@@ -210,26 +314,33 @@ def predict(
 ) -> None:
     """Classify texts: the arguments, the rows of FILE, or with - (or in a pipe) the lines of stdin.
 
-    Prints the class, its probability and the text, separated by tabs.
+    Prints the class, its probability and the text, separated by tabs. Answers come while the input
+    is read, so it may be of any length. A text that cannot be read ends it, after the answers to
+    those before.
     """
     from companion.classifier.checkpoint import load_classifier, read_description
 
     provenance = read_description(directory)["provenance"]
     column = text or provenance.get("source", {}).get("text", "text")
-    documents = _documents(texts, data, column)
+    parts = _documents(texts, data, column)
     classifier = load_classifier(directory, device=device)
-    for document, row in zip(documents, classifier.predict_proba(documents), strict=True):
-        best = int(row.argmax())
-        if as_json:
-            probabilities = dict(zip(classifier.labels, row.tolist(), strict=True))
-            answer = {
-                "label": classifier.labels[best],
-                "probabilities": probabilities,
-                "text": document,
-            }
-            click.echo(json.dumps(answer, ensure_ascii=False))
-        else:
-            click.echo(f"{classifier.labels[best]}\t{row[best]:.3f}\t{' '.join(document.split())}")
+    labels = [for_terminal(label) for label in classifier.labels]
+    for part in parts:
+        lines = []
+        for document, row in zip(part, classifier.predict_proba(part), strict=True):
+            best = int(row.argmax())
+            if as_json:
+                probabilities = dict(zip(classifier.labels, row.tolist(), strict=True))
+                answer = {
+                    "label": classifier.labels[best],
+                    "probabilities": probabilities,
+                    "text": document,
+                }
+                lines.append(_json(answer))
+            else:
+                shown = for_terminal(" ".join(document.split()))
+                lines.append(f"{labels[best]}\t{row[best]:.3f}\t{shown}")
+        click.echo("\n".join(lines))
 
 
 @main.command()
@@ -290,41 +401,94 @@ def _splits_of_training(
 
 
 def _configuration(name: str, epochs: int | None, seed: int) -> Any:
-    from companion.classifier.configuration import CONFIGURATIONS
-
-    if name not in CONFIGURATIONS:
-        raise click.UsageError(
-            f"there is no configuration {name!r}; choose {' or '.join(CONFIGURATIONS)}"
-        )
     changes: dict[str, Any] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     return dataclasses.replace(CONFIGURATIONS[name], **changes)
 
 
-def _documents(texts: tuple[str, ...], data: str | None, column: str) -> list[str]:
-    from companion.classifier.corpus import read_texts
+@contextlib.contextmanager
+def _saying_how_to_resume(arguments: list[str], output: str) -> Iterator[None]:
+    """After Ctrl-C, print the command that goes on with the training."""
+    from companion.classifier.state import STATE_FILE
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = shlex.join(["companion", *(each for each in arguments if each != "--restart")])
+        is_saved = (Path(output) / STATE_FILE).is_file()
+        state = "The training is saved; go on with" if is_saved else "Nothing is saved; begin with"
+        click.echo(f"{state}: {for_terminal(command)}", err=True)
+        raise
+
+
+def _documents(texts: tuple[str, ...], data: str | None, column: str) -> Iterator[list[str]]:
+    """Give the texts to classify, some at a time."""
+    from companion.classifier.corpus import iterate_texts
 
     if data is not None:
         if texts:
             raise click.UsageError("give TEXT or --data FILE, not both")
-        return read_texts(data, text=column)
+        return _readable(iterate_texts(data, text=column, rows=_ROWS_AT_ONCE), f"{data}, row")
     if texts and texts != ("-",):
-        return list(texts)
+        return _readable([list(texts)], "row")
     if not texts and sys.stdin.isatty():
         raise click.UsageError("give TEXT, --data FILE, or - to read lines from standard input")
-    return _lines(sys.stdin.buffer.read())
+    return _readable(_lines(sys.stdin.buffer), "standard input, line")
 
 
-def _lines(data: bytes) -> list[str]:
-    try:
-        lines = [line for line in data.decode("utf-8").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"standard input, line {line}: not UTF-8; convert it, for example with iconv"
-        ) from error
-    if not lines:
+def _readable(parts: Iterable[list[str]], place: str) -> Iterator[list[str]]:
+    """Give the texts before the first one without a word, and then say where that one is."""
+    from companion.classifier.text import has_tokens
+
+    first = 1
+    for part in parts:
+        for index, text in enumerate(part):
+            if not has_tokens(text):
+                if index:
+                    yield part[:index]
+                raise EmptyDocumentError(
+                    f"{place} {first + index}: {text[:40]!r} has no letter, digit or emoji; "
+                    "remove it or fill it in"
+                )
+        first += len(part)
+        if part:
+            yield part
+
+
+def _lines(stream: BinaryIO) -> Iterator[list[str]]:
+    """Read lines of UTF-8 as they come, without waiting for the rest."""
+    first, rest = 1, b""
+    while data := stream.read1(_READ_AT_ONCE):  # type: ignore[attr-defined]
+        *lines, rest = (rest + data).split(b"\n")
+        yield from _decoded(lines, first)
+        first += len(lines)
+        if len(rest) > LIMITS.row_bytes:
+            raise DataError(
+                f"standard input, line {first}: longer than {LIMITS.row_bytes:,} bytes; "
+                "write one text a line"
+            )
+    if rest:
+        yield from _decoded([rest], first)
+    elif first == 1:
         raise DataError("standard input is empty; write one text a line")
-    return lines
+
+
+def _decoded(lines: list[bytes], first: int) -> Iterator[list[str]]:
+    texts = []
+    for number, line in enumerate(lines, start=first):
+        try:
+            texts.append(line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r"))
+        except UnicodeDecodeError as error:
+            yield texts
+            raise DataError(
+                f"standard input, line {number}: not UTF-8; convert it, for example with iconv"
+            ) from error
+    yield texts
+
+
+def _json(value: Any) -> str:
+    """Write a value as one line of JSON that no terminal obeys."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _report(evaluation: "Evaluation", reference: "pd.DataFrame | None") -> dict[str, Any]:

@@ -1,14 +1,28 @@
-"""Small, seeded data that every test may use."""
+"""Small, seeded data that every test may use, and how many examples hypothesis tries."""
+
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits, split_corpus
 
 torch.set_num_threads(1)
+
+# `make test` tries the same 200 examples every time, so that it fails only when the code changes.
+# HYPOTHESIS_PROFILE=nightly looks for new ones.
+_QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "default", max_examples=200, deadline=None, derandomize=True, suppress_health_check=_QUIET
+)
+settings.register_profile(
+    "nightly", max_examples=10_000, deadline=None, suppress_health_check=_QUIET
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 TOPICS = {
     "sport": ["goal", "match", "team", "coach", "league", "season", "striker", "penalty"],

@@ -1,14 +1,21 @@
 """The command line, as a person uses it: real training, real files, pipes and exit codes."""
 
 import json
+import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from companion.classifier.state import STATE_FILE
 from companion.cli import main
+from companion.errors import OutputError
 from tests.conftest import news
 
 
@@ -108,7 +115,7 @@ def test_evaluate_without_its_file_says_so(trained: Path, tmp_path: Path) -> Non
     ("arguments", "stdin"),
     [
         (["the goal of the match", "bank shares"], None),
-        (["-"], "the goal of the match\n\nbank shares\n"),
+        (["-"], "the goal of the match\nbank shares\n"),
         ([], "the goal of the match\r\nbank shares"),
     ],
 )
@@ -265,12 +272,288 @@ def test_bytes_that_are_not_utf8_in_a_pipe(trained: Path) -> None:
     assert "standard input, line 2: not UTF-8" in result.stderr
 
 
-def test_ctrl_c_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# Stop and resume
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    news(20).to_csv(tmp_path / "the news.csv", index=False)
+    return tmp_path / "the news.csv"
+
+
+PROGRAM = [sys.executable, "-c", "from companion.cli import main; main(prog_name='companion')"]
+
+
+def weights_of(folder: Path) -> str:
+    return str(json.loads((folder / "classifier.json").read_text())["weights_sha256"])
+
+
+def test_ctrl_c_before_anything_is_saved_says_so(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("companion.classifier.training.train", interrupt)
-    news(10).to_csv(tmp_path / "news.csv", index=False)
-    result = companion("train", "--data", tmp_path / "news.csv", "--output", tmp_path / "model")
-    assert result.exit_code != 0
-    assert not list((tmp_path / "model").glob("*"))
+    output = table.parent / "model"
+    result = companion("train", "--data", table, "--output", output)
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    _, said, stopped = result.stderr.splitlines()
+    assert (
+        said == f"Nothing is saved; begin with: companion train --data '{table}' --output {output}"
+    )
+    assert stopped == "Stopped."
+    assert [path.name for path in output.iterdir()] == [".training.lock"]
+
+
+def test_ctrl_c_saves_and_says_how_to_resume(table: Path) -> None:
+    """A real process and a real signal; then the command that it printed, as a shell would."""
+    options = ["--data", str(table), "--epochs", "4", "--device", "cpu", "--checkpoint-every", "0"]
+    uninterrupted, folder = table.parent / "uninterrupted", table.parent / "stopped"
+    assert companion("train", *options, "--output", uninterrupted).exit_code == 0
+    arguments = ["train", *options, "--output", str(folder), "--restart"]
+    with subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (folder / STATE_FILE).exists():
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    printed = errors.split("The training is saved; go on with: ")[1].splitlines()[0]
+    assert shlex.split(printed) == ["companion", *arguments[:-1]]
+    result = companion(*shlex.split(printed)[1:])
+    assert result.exit_code == 0
+    assert f"resuming the training in {folder} (epoch " in result.stderr
+    assert weights_of(folder) == weights_of(uninterrupted)
+    assert not (folder / STATE_FILE).exists()
+
+
+def test_a_crash_after_the_training_repeats_none_of_it(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = table.parent / "model"
+    arguments = ["train", "--data", table, "--epochs", "2", "--output", output]
+
+    def crash(*arguments: object, **options: object) -> None:
+        raise OutputError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("companion.classifier.checkpoint.save_classifier", crash)
+        assert companion(*arguments).exit_code == 2
+    assert (output / STATE_FILE).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("companion.classifier.training._train_epoch", None)
+        result = companion(*arguments)
+    assert result.exit_code == 0, result.output
+    assert not (output / STATE_FILE).exists()
+
+
+def test_other_choices_need_a_restart(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = table.parent / "model"
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("companion.classifier.training._validate", interrupt)
+        options = ["--data", table, "--output", output, "--checkpoint-every", "0"]
+        assert companion("train", *options, "--epochs", "3").exit_code == 130
+    result = companion("train", *options, "--epochs", "1")
+    assert result.exit_code == 2
+    assert "epochs was 3 and is 1" in result.stderr
+    assert "companion train --restart" in result.stderr
+    assert (output / STATE_FILE).exists()
+    assert companion("train", *options, "--epochs", "1", "--restart").exit_code == 0
+
+
+def test_two_trainings_into_one_folder(table: Path) -> None:
+    output = table.parent / "model"
+    program = (
+        "import sys, time\nfrom companion.classifier.state import training_lock\n"
+        "with training_lock(sys.argv[1]):\n    print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(output)], stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        result = companion("train", "--data", table, "--epochs", "1", "--output", output)
+        assert result.exit_code == 2
+        assert "another process is training into this folder" in result.stderr
+        first.kill()
+    assert companion("train", "--data", table, "--epochs", "1", "--output", output).exit_code == 0
+
+
+def test_tensorboard_reads_the_history_back(table: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    logs = table.parent / "logs"
+    result = companion(
+        "train", "--data", table, "--epochs", "3", "--output", table.parent / "m", "--json",
+        "--tensorboard", logs,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["epochs"] == 3
+    events = accumulator.EventAccumulator(str(logs)).Reload()
+    assert set(events.Tags()["scalars"]) == {
+        "training_loss", "validation_loss", "validation_accuracy", "learning_rate", "gradient_norm",
+    }  # fmt: skip
+    losses = events.Scalars("training_loss")
+    assert [event.step for event in losses] == [1, 2, 3]
+    assert losses[2].value < losses[0].value
+
+
+# Pipes
+
+
+def test_answers_come_while_the_input_is_open(trained: Path) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "predict", str(trained / "model"), "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in (b"the goal of the match", "über die bank".encode()):
+            process.stdin.write(text + b"\n")
+            process.stdin.flush()
+            assert process.stdout.readline().split(b"\t")[2] == text + b"\n"
+        process.stdin.write(b"no line end")
+        process.stdin.close()
+        assert process.stdout.read().endswith(b"\tno line end\n")
+    assert process.returncode == 0
+
+
+def test_a_reader_that_leaves_ends_it_quietly(trained: Path) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, "predict", str(trained / "model"), "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"the goal of the match\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write(b"the goal of the match\n" * 100)
+        process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("source", ["stdin", "file"])
+def test_memory_does_not_grow_with_the_input(source: str, trained: Path, tmp_path: Path) -> None:
+    """4,000 texts of 8 kB more take less than 12 MB more of memory."""
+    program = (
+        "import re, sys\nfrom pathlib import Path\nfrom companion.cli import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "status = Path('/proc/self/status').read_text()\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', status)[1], file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, "predict", str(trained / "model")]
+    peaks = []
+    # Of a file, two parts of 16 MB are in memory at once.
+    for rows in (500, 4_500) if source == "stdin" else (4_500, 8_500):
+        path = tmp_path / f"{rows}.csv"
+        path.write_text("headline\n" + f"the goal {'.' * 8000}\n" * rows)
+        with path.open() as stream:
+            outcome = subprocess.run(
+                [*command, "--data", str(path)] if source == "file" else command,
+                stdin=stream,
+                capture_output=True,
+                check=True,
+            )
+        assert outcome.stdout.count(b"\n") == rows + (source == "stdin")
+        peaks.append(int(outcome.stderr) / 1024)
+    assert peaks[1] - peaks[0] < 12, peaks
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"", "line 3: '' has no letter, digit or emoji"),
+        (b"  \t", "has no letter"),
+        (b"?!", "line 3: '?!' has no letter"),
+        (b"caf\xe9", "line 3: not UTF-8; convert it, for example with iconv"),
+        (b"a" * 2_000, "line 3: longer than 1,000 bytes"),
+    ],
+)
+def test_a_bad_line_loses_no_answer_before_it(
+    line: bytes, problem: str, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("companion.safety.LIMITS.row_bytes", 1_000)
+    monkeypatch.setattr("companion.cli._READ_AT_ONCE", 64)
+    stdin = b"the goal\nthe bank\n" + line + b"\nthe actor\n"
+    result = companion("predict", trained / "model", "-", stdin=stdin)
+    assert result.exit_code == 2
+    assert [row.split("\t")[2] for row in result.stdout.splitlines()] == ["the goal", "the bank"]
+    assert result.stderr.startswith("Error: standard input, line 3: ")
+    assert problem in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_bad_row_of_a_file_loses_no_answer_before_it(trained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("headline\n" + "the goal\n" * 700 + "?!\n" + "the bank\n")
+    result = companion("predict", trained / "model", "--data", path)
+    assert result.exit_code == 2
+    assert result.stdout.count("\n") == 700
+    assert f"{path}, row 701: '?!' has no letter" in result.stderr
+
+
+def test_an_empty_pipe_and_a_byte_order_mark(trained: Path) -> None:
+    result = companion("predict", trained / "model", "-", stdin=b"")
+    assert result.exit_code == 2
+    assert "standard input is empty" in result.stderr
+    result = companion("predict", trained / "model", "-", stdin=b"\xef\xbb\xbfgoal\r\ngoal")
+    assert [row.split("\t")[2] for row in result.stdout.splitlines()] == ["goal", "goal"]
+
+
+def test_a_text_cannot_steer_the_terminal(trained: Path) -> None:
+    evil = "goal \x1b]0;owned\x07 \x9b31m \u202egoal"
+    result = companion("predict", trained / "model", evil)
+    assert "\\x1b]0;owned\\x07 \\x9b31m \\u202egoal" in result.stdout
+    as_json = companion("predict", trained / "model", evil, "--json").stdout
+    assert json.loads(as_json)["text"] == evil
+    missing = companion("predict", "no\x1b[31mmodel", "goal").stderr
+    for output in (result.stdout, as_json, missing):
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", output.replace("\t", ""))
+
+
+# For shells and scripts
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    environment = os.environ | {"_COMPANION_COMPLETE": f"{shell}_source"}
+    script = subprocess.run(
+        PROGRAM, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "_COMPANION_COMPLETE" in script
+    assert f"{shell}_complete" in script
+
+
+def test_completion_knows_the_choices() -> None:
+    environment = os.environ | {
+        "_COMPANION_COMPLETE": "bash_complete",
+        "COMP_WORDS": "companion train --configuration ",
+        "COMP_CWORD": "3",
+    }
+    outcome = subprocess.run(PROGRAM, env=environment, capture_output=True, text=True, check=True)
+    assert outcome.stdout.split() == ["plain,recommended", "plain,article"]
+
+
+def test_help_has_the_exit_codes_and_the_completion() -> None:
+    text = companion("--help").stdout
+    for code in ("0 ", "2 ", "130 ", "141 "):
+        assert f"  {code}" in text
+    assert 'eval "$(_COMPANION_COMPLETE=bash_source companion)"' in text
+
+
+def test_a_wrong_option_is_exit_code_2(tmp_path: Path) -> None:
+    for options in (["--configuration", "best"], ["--checkpoint-every", "-1"], ["--seed", "-1"]):
+        assert companion("train", *options, "--output", tmp_path / "model").exit_code == 2
+    assert not (tmp_path / "model").exists()

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 
 from companion import plots
 from companion.classifier.evaluation import evaluate_probabilities
+from companion.classifier.listing import Ladder, cleanings
 from tests.conftest import news
 
 EVALUATION = evaluate_probabilities(
@@ -17,6 +18,14 @@ HISTORY = pd.DataFrame(
     {"training_loss": [1.0, 0.5, 0.3], "validation_loss": [1.1, 0.7, 0.8]},
     index=pd.Index([1, 2, 3], name="epoch"),
 )
+SPREAD = pd.DataFrame({"bad": [0.1, 1e-12], "good": [0.2, 0.2]}, index=[0, 40])
+
+
+def climbed() -> pd.DataFrame:
+    ladder = Ladder()
+    ladder.add("data", lambda: {}["text"])
+    ladder.add("test", lambda: 1 / 0, "nothing")
+    return ladder.table()
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +41,8 @@ def headless() -> None:
         (plots.learning_curves, HISTORY),
         (plots.confusion_heatmap, EVALUATION.confusion),
         (plots.reliability_diagram, EVALUATION.calibration),
+        (plots.padding_amnesia, SPREAD),
+        (plots.failure_ladder, climbed()),
     ],
 )
 def test_every_plot_is_titled_and_named(draw, data) -> None:  # type: ignore[no-untyped-def]
@@ -59,3 +70,28 @@ def test_the_style_is_opaque() -> None:
     with plt.rc_context():
         plots.use_style()
         assert to_rgb(plt.rcParams["savefig.facecolor"]) == (1, 1, 1)
+
+
+def test_every_token_is_a_box() -> None:
+    rows = cleanings("At last!")
+    ax = plots.token_boxes(rows)
+    assert [text.get_text() for text in ax.texts] == [
+        token for row in rows.values() for token in row
+    ]
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
+    rights = [box.get_x() + box.get_width() for box in ax.patches]
+    assert max(rights) <= ax.get_xlim()[1]
+    assert ax.get_title()
+
+
+def test_a_spread_below_the_floor_is_drawn_at_it() -> None:
+    bad, good = plots.padding_amnesia(SPREAD, floor=1e-8).lines
+    assert list(bad.get_ydata()) == [0.1, 1e-8]
+    assert list(good.get_ydata()) == [0.2, 0.2]
+
+
+def test_each_rung_stands_at_its_stage() -> None:
+    ax = plots.failure_ladder(climbed())
+    assert ax.lines[0].get_xdata().tolist() == [2, 7]
+    assert [text.get_text() for text in ax.texts] == ["KeyError", "nothing"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["L01", "L02"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, listing_effects
+from benchmarks import bbc, finetuning, listing_effects, soak
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -31,6 +31,11 @@ def test_the_bbc_news(group: str) -> None:
             assert value < ledger.recorded("bbc.article.test_accuracy")
 
 
+def test_fifty_kills() -> None:
+    for name, (value, _) in soak.results(soak.soak(soak.MOMENTS)).items():
+        ledger.check(name, value)
+
+
 @pytest.mark.parametrize(("method", "size", "seed"), finetuning.REPEATED)
 def test_the_fine_tuning(method: str, size: str, seed: int) -> None:
     for name, (value, _) in finetuning.results(method, size, seed).items():
@@ -42,7 +47,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
 
     Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
     """
-    measured_here = {bbc.COMMAND, listing_effects.COMMAND, finetuning.COMMAND}
+    measured_here = {bbc.COMMAND, listing_effects.COMMAND, soak.COMMAND, finetuning.COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()

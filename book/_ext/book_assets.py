@@ -11,7 +11,14 @@ from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 MATHJAX = Path("sphinx-mathjax-offline/static/mathjax")
+LOADED_ON_DEMAND = ("output/chtml/fonts/**/*.*", "input/tex/extensions/*.js")
 BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
+# A notebook is edited as text.
+EDIT = (
+    "{{ github_url }}/{{ github_user }}/{{ github_repo }}/edit/{{ github_version }}/{{ doc_path }}"
+    "{% if file_name.endswith('.ipynb') %}_src/{{ file_name[:-6] }}.md"
+    "{% else %}{{ file_name }}{% endif %}"
+)
 LAUNCH = {
     "notebook_interface": "jupyterlab",
     "binderhub_url": "https://mybinder.org",
@@ -25,19 +32,21 @@ def configure(app: Sphinx, config: Config) -> None:
     published = bool(options.get("repository_url"))
     options.update(dict.fromkeys(BUTTONS, published))
     options["launch_buttons"] = LAUNCH if published else {}
+    if published:
+        config.html_context |= {"edit_page_provider_name": "GitHub", "edit_page_url_template": EDIT}
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Put MathJax and its fonts into the HTML; the other files of the package are not needed."""
+    """Put into the HTML what the pages load of MathJax, and what it fetches when needed."""
     if error is not None or app.builder.format != "html":
         return
     source = Path(str(metadata.distribution("sphinx-mathjax-offline").locate_file(MATHJAX)))
     target = Path(app.outdir) / "_static" / "mathjax"
-    fonts = Path("output/chtml/fonts/woff-v2")
-    (target / fonts).mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source / "tex-mml-chtml.js", target)
-    for font in (source / fonts).glob("*.woff"):
-        shutil.copy2(font, target / fonts)
+    loaded = [f"{name}.js" for name in app.config.mathjax3_config["loader"]["load"]]
+    for pattern in ("startup.js", *loaded, *LOADED_ON_DEMAND):
+        for file in source.glob(pattern):
+            (target / file.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target / file.relative_to(source))
 
 
 def drop_thebe(
@@ -46,16 +55,6 @@ def drop_thebe(
     """Jupyter Book loads Thebe on every page; its kernel would come from another host."""
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if not is_thebe(file)]
-
-
-def mend(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Correct what screen readers stumble over: pandas' empty corner, and a list without items."""
-    body = context.get("body", "").replace("<th></th>", "<td></td>")
-    context["body"] = body.replace(
-        '<div role="list" class="citation-list">', '<div class="citation-list">'
-    )
 
 
 def is_thebe(file: Any) -> bool:
@@ -69,5 +68,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", configure, priority=900)
     app.connect("build-finished", copy_mathjax)
     app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("html-page-context", mend)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,9 +24,11 @@ from companion.classifier.configuration import Configuration
 from companion.classifier.device import choose_device
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
-from companion.classifier.text import Vocabulary
-from companion.errors import CheckpointError, CompanionError, OutputError
+from companion.classifier.state import LOCK_FILE, STATE_FILE
+from companion.classifier.text import Vocabulary, is_encodable
+from companion.errors import CheckpointError, CompanionError, DataError, OutputError
 from companion.files import TEMPORARY_SUFFIX, write_atomically
+from companion.safety import LIMITS, for_terminal
 
 __all__ = [
     "FORMAT_VERSION",
@@ -86,8 +88,8 @@ def save_classifier(
 def load_classifier(directory: str | Path, *, device: str = "auto") -> TextClassifier:
     """Read a classifier that :func:`save_classifier` wrote.
 
-    Nothing in the folder is executed or unpickled, and the weights are held against the
-    configuration before any memory is taken for them.
+    Nothing in the folder is executed or unpickled, no file outside it is read, and the weights are
+    held against the configuration before any memory is taken for them.
 
     Args:
         directory: The folder.
@@ -106,21 +108,14 @@ def load_classifier(directory: str | Path, *, device: str = "auto") -> TextClass
     try:
         configuration = Configuration(**description["configuration"])
         vocabulary = Vocabulary(description["vocabulary"])
-        labels = [str(label) for label in description["labels"]]
+        labels = _labels(description["labels"])
         with torch.device("meta"):
             model = LSTMClassifier(len(vocabulary), len(labels), configuration)
     except (CompanionError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{Path(directory) / _DESCRIPTION}: damaged ({error}); {_REMEDY}"
+            f"{Path(directory) / _DESCRIPTION}: damaged ({_shown(error)}); {_REMEDY}"
         ) from error
-    tensors = _read_weights(path, description["weights_sha256"])
-    expected = {
-        name: (tuple(value.shape), value.dtype) for name, value in model.state_dict().items()
-    }
-    if {name: (tuple(value.shape), value.dtype) for name, value in tensors.items()} != expected:
-        raise CheckpointError(
-            f"{path}: the weights do not fit the configuration beside them; {_REMEDY}"
-        )
+    tensors = _read_weights(path, description["weights_sha256"], model.state_dict())
     model.load_state_dict(tensors, assign=True)
     return TextClassifier(model.to(chosen), vocabulary, labels, configuration)
 
@@ -132,28 +127,30 @@ def read_description(directory: str | Path) -> dict[str, Any]:
         CheckpointError: If it is missing, damaged, not ours, or of another version.
     """
     path = Path(directory) / _DESCRIPTION
-    if not path.is_file():
-        reason = (
-            "there is no such folder"
-            if not Path(directory).is_dir()
-            else f"there is no {_DESCRIPTION} in it"
-        )
+    try:
+        is_there, is_folder = path.is_file(), Path(directory).is_dir()
+    except OSError as error:
+        raise CheckpointError(f"{directory}: cannot be read ({_reason(error)})") from error
+    if not is_there:
+        reason = f"there is no {_DESCRIPTION} in it" if is_folder else "there is no such folder"
         raise CheckpointError(
             f"{directory}: no saved classifier: {reason}; train one with companion train"
         )
+    data = _read_within(path, LIMITS.description_bytes, "description_bytes")
     try:
-        description = json.loads(path.read_text("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: damaged ({error}); {_REMEDY}") from error
+        description = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise CheckpointError(f"{path}: damaged ({_shown(error)}); {_REMEDY}") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         raise CheckpointError(
             f"{path}: not written by this package; give a folder made by companion train"
         )
-    if description.get("format_version") != FORMAT_VERSION:
+    version = description.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: format version {description.get('format_version')!r}, "
+            f"{path}: format version {_shown(version)}, "
             f"and this package ({companion.__version__}) reads version {FORMAT_VERSION}; "
-            f"use companion {description.get('companion')} or train again"
+            f"use companion {_shown(description.get('companion'))} or train again"
         )
     types = {
         "weights": str,
@@ -197,17 +194,93 @@ def prepare_directory(directory: str | Path) -> Path:
 _REMEDY = "copy the folder again from where it was made, or train again"
 
 
-def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({_reason(error)}); {_REMEDY}") from error
+def _labels(values: list[Any]) -> list[str]:
+    if not all(isinstance(value, str) and is_encodable(value) for value in values):
+        raise DataError("a label is no text")
+    if len(set(values)) < len(values):
+        raise DataError("a label stands there twice")
+    return values
+
+
+def _read_weights(
+    path: Path, sha256: str, expected: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Read tensors of the names, shapes and types that are expected, and no others."""
+    size = sum(value.numel() * value.element_size() for value in expected.values())
+    if size > LIMITS.weights_bytes:
+        raise CheckpointError(
+            f"{path}: the configuration asks for {size:,} bytes of weights; if you trust it, raise "
+            "companion.safety.LIMITS.weights_bytes"
+        )
+    data = _read_within(path, size + _HEADER_BYTES, "weights_bytes", is_expected=True)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise CheckpointError(f"{path}: truncated or changed since it was written; {_REMEDY}")
     try:
-        return load_tensors(data)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error}); {_REMEDY}") from error
+        fits = _header(data) == {
+            name: (_SAFETENSORS_TYPES[value.dtype], list(value.shape))
+            for name, value in expected.items()
+        }
+        tensors = load_tensors(data) if fits else {}
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: not a safetensors file ({_shown(error)}); {_REMEDY}"
+        ) from error
+    if not fits:
+        raise CheckpointError(_misfit(path))
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise CheckpointError(f"{path}: some weights are no finite numbers; train again")
+    return tensors
+
+
+_HEADER_BYTES = 1_000_000
+_SAFETENSORS_TYPES = {torch.float32: "F32"}
+
+
+def _header(data: bytes) -> dict[str, tuple[object, object]]:
+    """Read the type and the shape of each tensor of a safetensors file, and no tensor."""
+    length = int.from_bytes(data[:8], "little")
+    if length > _HEADER_BYTES:
+        raise ValueError("the header is too long")
+    header = json.loads(data[8 : 8 + length].decode("utf-8"))
+    if not isinstance(header, dict) or not all(isinstance(part, dict) for part in header.values()):
+        raise ValueError("the header is no list of tensors")
+    header.pop("__metadata__", None)
+    return {name: (part.get("dtype"), part.get("shape")) for name, part in header.items()}
+
+
+def _misfit(path: Path) -> str:
+    return f"{path}: the weights do not fit the configuration beside them; {_REMEDY}"
+
+
+def _read_within(path: Path, limit: int, name: str, *, is_expected: bool = False) -> bytes:
+    """Read a regular file that really lies in its folder and is not longer than the limit."""
+    try:
+        if path.resolve().parent != path.parent.resolve():
+            raise CheckpointError(f"{path}: a link that leaves its folder; copy the file into it")
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path}: is no file; {_REMEDY}")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, RuntimeError) as error:  # a link to itself is a RuntimeError up to Python 3.12
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise CheckpointError(f"{path}: cannot be read ({reason}); {_REMEDY}") from error
+    if len(data) > limit and is_expected:
+        raise CheckpointError(_misfit(path))
+    if len(data) > limit:
+        raise CheckpointError(
+            f"{path}: longer than {limit:,} bytes; if you trust it, raise "
+            f"companion.safety.LIMITS.{name}"
+        )
+    return data
+
+
+def _shown(value: object) -> str:
+    """Show a little of what a file says, so that it cannot flood or steer a terminal."""
+    text = for_terminal(str(value))
+    return text if len(text) <= _CHARACTERS_SHOWN else f"{text[:_CHARACTERS_SHOWN]}…"
+
+
+_CHARACTERS_SHOWN = 200
 
 
 def _remove_old_weights(directory: Path, keep: str) -> None:
@@ -218,7 +291,7 @@ def _remove_old_weights(directory: Path, keep: str) -> None:
 
 def _is_ours(path: Path) -> bool:
     return (
-        path.name == _DESCRIPTION
+        path.name in (_DESCRIPTION, STATE_FILE, LOCK_FILE)
         or _WEIGHTS.fullmatch(path.name) is not None
         or path.suffix == TEMPORARY_SUFFIX
     )

@@ -4,10 +4,8 @@ Explained in :doc:`/project/data`. Corpora that come inside installed packages a
 files; those packages are never imported.
 """
 
-import json
 import logging
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -15,16 +13,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.classifier.text import has_tokens, tokenize
+from companion.classifier.tables import Row, iterate_table, require_columns, row_characters
+from companion.classifier.text import has_tokens, is_encodable, tokenize
 from companion.errors import DataError, MissingPackageError
+from companion.safety import LIMITS
 
 __all__ = [
     "CORPORA",
     "Splits",
+    "iterate_texts",
     "list_corpora",
     "load_corpus",
     "load_hub",
     "read_table",
+    "read_texts",
     "remove_duplicates",
     "split_corpus",
     "validate_corpus",
@@ -32,6 +34,7 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_ROWS_NAMED = 5
+_LARGEST_LABEL = 2**53  # up to here a float tells every whole number from the next
 
 
 @dataclass(frozen=True)
@@ -145,19 +148,51 @@ def read_table(path: str | Path, *, text: str = "text", label: str = "label") ->
             from 1 after the header.
         MissingPackageError: If a Parquet file is read without pyarrow.
     """
-    frame = read_columns(path, [*_column_names(text), label])
-    return validate_corpus(
-        pd.DataFrame(
-            {"text": _join_texts(frame, _column_names(text), str(path)), "label": frame[label]}
-        ),
-        source=str(path),
-    )
+    columns = _column_names(text)
+    texts: list[str] = []
+    labels: list[object] = []
+    for rows in _within_memory(iterate_table(path, [*columns, label]), path):
+        texts += _join_texts([row[:-1] for row in rows], columns, str(path), first=len(texts))
+        labels += [row[-1] for row in rows]
+    frame = pd.DataFrame({"text": texts, "label": pd.Series(labels, dtype=object)})
+    return validate_corpus(frame, source=str(path))
 
 
 def read_texts(path: str | Path, *, text: str = "text") -> list[str]:
     """Read documents without labels from the same files as :func:`read_table`."""
-    frame = read_columns(path, _column_names(text))
-    return _join_texts(frame, _column_names(text), str(path)).tolist()
+    columns = _column_names(text)
+    texts: list[str] = []
+    for rows in _within_memory(iterate_table(path, columns), path):
+        texts += _join_texts(rows, columns, str(path), first=len(texts))
+    return texts
+
+
+def iterate_texts(
+    path: str | Path, *, text: str = "text", rows: int = 10_000
+) -> Iterator[list[str]]:
+    """Read documents as :func:`read_texts` does, a part at a time, in memory that does not grow.
+
+    Args:
+        path: The file; its ending says its format (``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``).
+        text: The column of the text, or several, joined by commas: ``"title,description"``.
+        rows: The most documents in a part. Where documents are long, a part has fewer.
+
+    Yields:
+        Documents, in the order of the file.
+
+    Raises:
+        DataError: If the file, a column or a row cannot be used; the parts before it have come.
+        MissingPackageError: If a Parquet file is read without pyarrow.
+    """
+    if rows < 1:
+        raise DataError(f"rows is {rows}; choose a whole number from 1")
+    columns = _column_names(text)
+    first = 0
+    for chunk in iterate_table(path, columns):
+        texts = _join_texts(chunk, columns, str(path), first=first)
+        first += len(texts)
+        for start in range(0, len(texts), rows):
+            yield texts[start : start + rows]
 
 
 def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataFrame:
@@ -192,11 +227,13 @@ def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataF
     parts = []
     for part, rows in loaded.items():
         frame = rows.to_pandas()
-        _require_columns(frame, [*_column_names(text), label], f"{name} ({part})")
+        require_columns(frame, [*_column_names(text), label], f"{name} ({part})")
         labels = frame[label]
         if hasattr(rows.features[label], "int2str"):
             labels = labels.map(rows.features[label].int2str)
-        texts = _join_texts(frame, _column_names(text), f"{name} ({part})")
+        columns = _column_names(text)
+        rows_of_texts = list(frame[columns].itertuples(index=False, name=None))
+        texts = _join_texts(rows_of_texts, columns, f"{name} ({part})")
         valid = validate_corpus(
             pd.DataFrame({"text": texts, "label": labels}), source=f"{name} ({part})"
         )
@@ -218,7 +255,9 @@ def validate_corpus(frame: pd.DataFrame, *, source: str = "the table") -> pd.Dat
     Raises:
         DataError: If a column is missing, there is no row, or a row cannot be used.
     """
-    _require_columns(frame, ["text", "label"], source)
+    require_columns(frame, ["text", "label"], source)
+    if not frame.columns.is_unique:
+        raise DataError(f"{source} has two columns of one name; give each a name of its own")
     if frame.empty:
         raise DataError(f"{source} has no rows; it needs at least three documents of each class")
     frame = frame.reset_index(drop=True)
@@ -326,7 +365,7 @@ def _draw(
 
 
 def _require_classes(frame: pd.DataFrame, smallest: int) -> None:
-    _require_columns(frame, ["text", "label"], "the table")
+    require_columns(frame, ["text", "label"], "the table")
     counts = frame["label"].value_counts()
     if len(counts) < 2:
         named = f"one class, {counts.index[0]!r}" if len(counts) else "no rows"
@@ -344,138 +383,45 @@ def _require_classes(frame: pd.DataFrame, smallest: int) -> None:
 
 
 def _labels_as_strings(labels: pd.Series, source: str) -> pd.Series:
-    missing = labels.index[labels.isna() | (labels.astype(str).str.strip() == "")]
+    """Bring labels that are all texts, or all whole numbers, to texts."""
+    values = labels.tolist()
+    missing = [
+        row
+        for row, label in enumerate(values)
+        if _is_missing(label) or (isinstance(label, str) and not label.strip())
+    ]
     _reject_rows(missing, source, "the label is missing", "fill in the label or remove the row")
-    is_text = np.array([isinstance(label, str) for label in labels])
-    if is_text.all():
-        return labels.astype(str).str.strip()
-    if is_text.any():
-        odd = labels.index[is_text if is_text.sum() * 2 <= len(labels) else ~is_text]
+    texts = [row for row, label in enumerate(values) if isinstance(label, str)]
+    others = [row for row, label in enumerate(values) if not isinstance(label, str)]
+    if texts and others:
+        odd = texts if len(texts) <= len(others) else others
         _reject_rows(
             odd, source, "labels are mixed, some text and some numbers", "use one kind for all rows"
         )
-    numbers = pd.to_numeric(labels, errors="coerce")
     _reject_rows(
-        labels.index[numbers.isna() | (numbers % 1 != 0)],
+        [row for row in others if not _is_whole(values[row])],
         source,
         "the label is neither a text nor a whole number",
         "name the column of the classes with --label",
     )
-    return numbers.astype(int).astype(str)
-
-
-def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read some columns of a table file, or say why that cannot be done."""
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(
-            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; "
-            "give the path of a table"
-        )
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty; it needs a header and a row for each document")
-    readers = {
-        ".csv": _read_csv,
-        ".tsv": _read_csv,
-        ".jsonl": _read_json_lines,
-        ".parquet": _read_parquet,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(
-            f"{path}: the ending {path.suffix!r} is not known; use one of {', '.join(readers)}"
-        )
-    frame = reader(path)
-    _require_columns(frame, columns, str(path))
-    if frame.empty:
-        raise DataError(
-            f"{path}: there is a header and no row below it; add a row for each document"
-        )
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    _require_utf8(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                path,
-                sep="\t" if path.suffix.lower() == ".tsv" else ",",
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                encoding="utf-8-sig",
-            )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
-        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        raise DataError(
-            f"{path}: not a proper table: {reason}; quote texts that hold the separator"
-        ) from error
-
-
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    _require_utf8(path)
-    rows = []
-    for number, line in enumerate(path.read_text("utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(
-                f"{path}, line {number}: not JSON ({error}); write one object a line"
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path}, line {number}: {type(row).__name__} is no object; write one object a line"
-            )
-        rows.append(row)
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    return pd.DataFrame(
-        {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns}
+    _reject_rows(
+        [row for row in texts if not is_encodable(values[row])],
+        source,
+        "the label holds half of a surrogate pair, which is no character",
+        "remove it",
     )
+    names = values if texts else [str(int(label)) for label in values]
+    return pd.Series([name.strip() for name in names], index=labels.index, dtype="str")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingPackageError(f"{path}: Parquet needs pyarrow: pip install pyarrow") from error
-    try:
-        return pd.read_parquet(path, engine="pyarrow")
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a Parquet file that can be read: {str(error).splitlines()[0]}"
-        ) from error
+def _is_whole(value: object) -> bool:
+    """Say whether a value is a whole number that a label may be made of."""
+    if isinstance(value, float | np.floating):
+        return float(value).is_integer() and abs(float(value)) < _LARGEST_LABEL
+    return isinstance(value, int | np.integer | np.bool_) and abs(int(value)) < _LARGEST_LABEL
 
 
-def _require_utf8(path: Path) -> None:
-    data = path.read_bytes()
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: the byte 0x{data[error.start]:02x} is not UTF-8; "
-            f"save the file as UTF-8, for example with iconv --from-code=latin1 --to-code=utf-8"
-        ) from error
-    if b"\0" in data:
-        line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise DataError(f"{path}, line {line}: a zero byte; this is no text file, or not UTF-8")
-
-
-def _require_columns(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
-    missing = [column for column in columns if column not in frame]
-    if missing:
-        raise DataError(
-            f"{source}: no column {', '.join(map(repr, missing))}; the columns are "
-            f"{', '.join(repr(str(column)) for column in frame.columns)}. "
-            "Choose with --text and --label"
-        )
-
-
-def _reject_rows(rows: pd.Index, source: str, problem: str, remedy: str) -> None:
+def _reject_rows(rows: Sequence[int] | pd.Index, source: str, problem: str, remedy: str) -> None:
     if len(rows) == 0:
         return
     named = ", ".join(str(row + 1) for row in rows[:_MOST_ROWS_NAMED])
@@ -487,11 +433,15 @@ def _column_names(columns: str) -> list[str]:
     return [column.strip() for column in columns.split(",")]
 
 
-def _join_texts(frame: pd.DataFrame, columns: Sequence[str], source: str) -> pd.Series:
-    """Join text columns by a line break. A row may lack some of the texts, not all of them."""
-    for column in columns:
-        wrong = frame.index[
-            [not (isinstance(text, str) or pd.isna(text)) for text in frame[column]]
+def _join_texts(
+    rows: Sequence[Row], columns: Sequence[str], source: str, *, first: int = 0
+) -> list[str]:
+    """Join the text columns of each row by a line break. A row may lack some texts, not all."""
+    for place, column in enumerate(columns):
+        wrong = [
+            first + number
+            for number, row in enumerate(rows)
+            if not (isinstance(row[place], str) or _is_missing(row[place]))
         ]
         _reject_rows(
             wrong,
@@ -499,12 +449,24 @@ def _join_texts(frame: pd.DataFrame, columns: Sequence[str], source: str) -> pd.
             "not a text",
             "choose a column of texts with --text",
         )
-    joined = (
-        frame[list(columns)].fillna("").agg("\n".join, axis=1)
-        if len(columns) > 1
-        else frame[columns[0]]
-    )
-    return joined.fillna("").astype(str)
+    return ["\n".join(part if isinstance(part, str) else "" for part in row) for row in rows]
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def _within_memory(chunks: Iterable[list[Row]], path: str | Path) -> Iterator[list[Row]]:
+    """Pass on the rows of a table until they are more than a table in memory may be."""
+    characters = 0
+    for rows in chunks:
+        characters += sum(map(row_characters, rows))
+        if characters > LIMITS.table_bytes:
+            raise DataError(
+                f"{path}: takes more than {LIMITS.table_bytes:,} bytes in memory; take a part of "
+                "it, or raise companion.safety.LIMITS.table_bytes"
+            )
+        yield rows
 
 
 def _is_installed(package: str) -> bool:

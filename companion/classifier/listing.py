@@ -10,8 +10,8 @@ import string
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import comb
 from pathlib import Path
 
@@ -26,17 +26,21 @@ __all__ = [
     "EFFECTS",
     "LISTED_PUNCTUATION",
     "LISTED_STOP_WORDS",
+    "STAGES",
     "Effect",
     "Fitted",
+    "Ladder",
     "ListingClassifier",
     "absence_probability",
     "clean_in_place",
+    "cleanings",
     "failure",
     "fit",
     "glue",
     "gradient_norm",
     "logit_spread",
     "pad_to",
+    "padding_amnesia",
     "pip_answer",
     "predict",
     "read_bbc_with_duplicates",
@@ -50,6 +54,7 @@ __all__ = [
 
 LISTED_PUNCTUATION = frozenset(string.punctuation) - {'"', "\\"}
 LISTED_STOP_WORDS = frozenset({"a", "an", "and", "are", "but", "is", "or", "the"})
+STAGES = ("install", "import", "data", "batch", "forward", "loss", "validation", "test")
 
 
 def failure(action: Callable[[], object]) -> str:
@@ -73,6 +78,46 @@ def failure(action: Callable[[], object]) -> str:
         message = str(error).strip().splitlines()
         return f"{type(error).__name__}: {message[0]}" if message else type(error).__name__
     raise AssertionError("this was expected to fail, and it did not")
+
+
+@dataclass
+class Ladder:
+    """The errors that a reader meets, one after the other, each after repairing the one before.
+
+    >>> ladder = Ladder()
+    >>> ladder.add("data", lambda: {}["text"])
+    "L01 KeyError: 'text'"
+    """
+
+    rungs: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, stage: str, action: Callable[[], object], name: str = "") -> str:
+        """Run something that must fail, and put its error on top of the ladder.
+
+        Args:
+            stage: Where in the program it fails; one of :data:`STAGES`.
+            action: A call without arguments.
+            name: A word or two for figures; the type of the error where none is given.
+
+        Returns:
+            The number of the rung and what Python says.
+
+        Raises:
+            AssertionError: If nothing fails.
+            ValueError: If there is no such stage.
+        """
+        if stage not in STAGES:
+            raise ValueError(f"{stage!r} is no stage; choose one of: {', '.join(STAGES)}")
+        error = failure(action)
+        number = f"L{len(self.rungs) + 1:02}"
+        name = name or error.partition(":")[0]
+        self.rungs.append({"rung": number, "stage": stage, "error": error, "name": name})
+        return f"{number} {error}"
+
+    def table(self) -> pd.DataFrame:
+        """Give the columns ``rung``, ``stage`` (ordered), ``error`` and ``name`` of all rungs."""
+        table = pd.DataFrame(self.rungs, columns=["rung", "stage", "error", "name"])
+        return table.assign(stage=pd.Categorical(table["stage"], STAGES, ordered=True))
 
 
 def remove_stop_words(text: str) -> str:
@@ -100,6 +145,19 @@ def glue(text: str) -> str:
     return remove_stop_words(
         "".join(filter(lambda character: character not in LISTED_PUNCTUATION, text))
     )
+
+
+def cleanings(text: str) -> dict[str, list[str]]:
+    """Give the pieces that a text has as written, after the listing, and after our tokenizer.
+
+    >>> cleanings("At last!")["the listing"]
+    ['t', 'l', 's', 't']
+    """
+    return {
+        "as written": text.split(),
+        "the listing": spell_out(text).split(),
+        "corrected": tokenize(text),
+    }
 
 
 def clean_in_place(frame: pd.DataFrame, clean: Callable[[str], str] = spell_out) -> pd.DataFrame:
@@ -170,7 +228,6 @@ class ListingClassifier(nn.Module):
         return logits
 
 
-@torch.no_grad()
 def logit_spread(
     model: nn.Module,
     documents: Sequence[Sequence[int]],
@@ -191,9 +248,51 @@ def logit_spread(
     Returns:
         The standard deviation over the documents. Zero means that the model cannot tell them apart.
     """
-    longest = max(map(len, documents))
-    token_ids, lengths = pad_to(documents, longest + pads, padding_id)
-    return float(model(token_ids, lengths if use_lengths else None)[:, 0].std())
+    return _spread(
+        lambda token_ids, lengths: model(token_ids, lengths if use_lengths else None),
+        documents,
+        pads,
+        padding_id,
+    )
+
+
+def padding_amnesia(
+    readers: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
+    documents: Sequence[Sequence[int]],
+    pads: Sequence[int],
+    padding_id: int = 0,
+) -> pd.DataFrame:
+    """Measure what ways to read documents still tell apart, with more and more padding behind them.
+
+    Explained in :doc:`/project/listing`, S7.
+
+    Args:
+        readers: By name, functions that give ``(documents, classes)`` logits for
+            ``(documents, time)`` ids and ``(documents,)`` lengths.
+        documents: Lists of token ids.
+        pads: Numbers of padding ids after the longest document.
+        padding_id: The id that pads.
+
+    Returns:
+        The standard deviation over the documents of the first logit: a row for each number of pads,
+        a column for each reader.
+    """
+    spreads = {
+        name: [_spread(read, documents, count, padding_id) for count in pads]
+        for name, read in readers.items()
+    }
+    return pd.DataFrame(spreads, index=pd.Index(pads, name="pads"))
+
+
+@torch.no_grad()
+def _spread(
+    read: Callable[[Tensor, Tensor], Tensor],
+    documents: Sequence[Sequence[int]],
+    pads: int,
+    padding_id: int,
+) -> float:
+    token_ids, lengths = pad_to(documents, max(map(len, documents)) + pads, padding_id)
+    return float(read(token_ids, lengths)[:, 0].std())
 
 
 def gradient_norm(model: nn.Module) -> float:

@@ -11,7 +11,16 @@ import regex
 
 from companion.errors import DataError
 
-__all__ = ["PADDING", "PADDING_ID", "UNKNOWN", "UNKNOWN_ID", "Vocabulary", "has_tokens", "tokenize"]
+__all__ = [
+    "PADDING",
+    "PADDING_ID",
+    "UNKNOWN",
+    "UNKNOWN_ID",
+    "Vocabulary",
+    "has_tokens",
+    "is_encodable",
+    "tokenize",
+]
 
 PADDING, PADDING_ID = "<pad>", 0
 UNKNOWN, UNKNOWN_ID = "<unk>", 1
@@ -53,7 +62,24 @@ def has_tokens(text: str) -> bool:
     return _TOKEN.search(_normalize(text)) is not None
 
 
+def is_encodable(text: str) -> bool:
+    """Say whether a text can be written as UTF-8: it cannot with half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# Sorting a run of combining marks, which NFKC does, takes a time that grows with its square: a
+# minute for 300,000. Unicode's "stream-safe text" has 30 in a row at the most, and so have we.
+_MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
+_SHORT = 1000
+
+
 def _normalize(text: str) -> str:
+    if len(text) > _SHORT and not text.isascii():
+        text = _MARKS.sub(r"\1", text)
     return unicodedata.normalize("NFKC", text).lower()
 
 
@@ -67,11 +93,14 @@ class Vocabulary:
         tokens: All tokens by id, the padding and unknown tokens first.
 
     Raises:
-        DataError: If the list does not start with the two special tokens or names a token twice.
+        DataError: If the list does not start with the two special tokens, names a token twice, or
+            holds anything but texts.
     """
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = list(tokens)
+        if not all(isinstance(token, str) for token in self.tokens):
+            raise DataError("a token of the vocabulary is no text")
         self._ids = {token: token_id for token_id, token in enumerate(self.tokens)}
         if self.tokens[:2] != [PADDING, UNKNOWN] or len(self._ids) != len(self.tokens):
             raise DataError(

@@ -3,11 +3,18 @@
 Explained in :doc:`/project/training`.
 """
 
-import copy
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import json
 import logging
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -15,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
+from tqdm import TqdmWarning
 
 from companion.classifier.batches import shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
@@ -23,9 +30,14 @@ from companion.classifier.corpus import validate_corpus
 from companion.classifier.device import choose_device
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
+from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
 from companion.classifier.text import Vocabulary, tokenize
 from companion.classifier.vectors import ppmi_vectors
-from companion.errors import DataError
+from companion.errors import DataError, MissingPackageError, OutputError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets has no bar
+    from tqdm.auto import tqdm
 
 __all__ = ["TrainingRun", "train"]
 
@@ -55,6 +67,9 @@ def train(
     *,
     device: str = "auto",
     progress: bool = True,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = 30.0,
+    log_directory: str | Path | None = None,
 ) -> TrainingRun:
     """Train a classifier and keep its best epoch.
 
@@ -68,7 +83,11 @@ def train(
         validation: The same, other documents; its weights count in the validation loss.
         configuration: The choices.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        progress: Whether to draw a progress bar; none is drawn where the output is no terminal.
+        progress: Whether to draw a progress bar: in a terminal, or in a notebook with ipywidgets.
+            None is drawn where the output is neither.
+        checkpoint: The folder for the state of the training; None keeps no state.
+        checkpoint_every: Seconds from one save of the state to the next; 0 saves after each step.
+        log_directory: Where to write the history for TensorBoard as well.
 
     Returns:
         The classifier, the history and the best epoch.
@@ -76,6 +95,10 @@ def train(
     Raises:
         DataError: If the documents cannot be used; nothing is trained then.
         DeviceError: If the device is not there.
+        CheckpointError: If the state in the folder is damaged, or of another training.
+        OutputError: If the folder cannot be written, or another process is training into it.
+        MissingPackageError: If TensorBoard is not installed and ``log_directory`` is given.
+        KeyboardInterrupt: After Ctrl-C; with ``checkpoint``, the state is saved then.
     """
     chosen = choose_device(device)
     training = validate_corpus(training, source="the training documents")
@@ -83,15 +106,28 @@ def train(
     for frame, source in ((training, "the training"), (validation, "the validation")):
         _check_weights(frame, f"{source} documents")
     labels = _labels(training, validation)
-    with torch.random.fork_rng():
+    if not 0 <= checkpoint_every < float("inf"):
+        raise DataError(f"checkpoint_every is {checkpoint_every}; give a number of seconds")
+    with contextlib.ExitStack() as stack:
+        if checkpoint is not None:
+            stack.enter_context(training_lock(checkpoint))
+        stack.enter_context(torch.random.fork_rng())
         torch.manual_seed(configuration.seed)
         tokens = [tokenize(text) for text in training["text"]]
         classifier = _untrained(tokens, labels, configuration, chosen)
+        documents = _Documents.of(training, tokens, classifier)
+        held_out = _Documents.of(
+            validation, [tokenize(text) for text in validation["text"]], classifier
+        )
+        checkpoints = None
+        if checkpoint is not None:
+            identity = _identity(classifier, documents, held_out)
+            checkpoints = stack.enter_context(
+                Checkpoints(checkpoint, every=checkpoint_every, identity=identity)
+            )
+        log = stack.enter_context(_epoch_log(log_directory))
         return _fit(
-            classifier,
-            _Documents.of(training, tokens, classifier),
-            _Documents.of(validation, [tokenize(text) for text in validation["text"]], classifier),
-            progress=progress,
+            classifier, documents, held_out, progress=progress, checkpoints=checkpoints, log=log
         )
 
 
@@ -119,6 +155,23 @@ class _Documents:
             torch.tensor([classifier.labels.index(label) for label in frame["label"]]),
             _relative_weights(frame),
         )
+
+
+def _identity(
+    classifier: TextClassifier, training: _Documents, validation: _Documents
+) -> dict[str, Any]:
+    """Collect what the result of a training depends on: the choices, the device, the documents."""
+    digest = hashlib.sha256(json.dumps([classifier.labels, classifier.vocabulary.tokens]).encode())
+    for documents in (training, validation):
+        for token_ids in documents.token_ids:
+            digest.update(np.array([len(token_ids), *token_ids], dtype=np.int64).tobytes())
+        digest.update(documents.labels.numpy().tobytes())
+        digest.update(b"" if documents.weights is None else documents.weights.numpy().tobytes())
+    return {
+        **dataclasses.asdict(classifier.configuration),
+        "device": classifier.device.type,
+        "documents": digest.hexdigest(),
+    }
 
 
 def _check_weights(frame: pd.DataFrame, source: str) -> None:
@@ -189,79 +242,138 @@ def _untrained(
 
 
 def _fit(
-    classifier: TextClassifier, training: _Documents, validation: _Documents, *, progress: bool
+    classifier: TextClassifier,
+    training: _Documents,
+    validation: _Documents,
+    *,
+    progress: bool,
+    checkpoints: Checkpoints | None,
+    log: Callable[[dict[str, float]], None],
 ) -> TrainingRun:
     """Run epochs until the validation loss no longer falls; put the best epoch's weights back."""
     configuration, model = classifier.configuration, classifier.model
-    generator = np.random.default_rng(configuration.seed)
+    steps_an_epoch = -(-len(training.token_ids) // configuration.batch_size)
+    state = _begin(classifier, configuration.epochs * steps_an_epoch)
+    if checkpoints and checkpoints.restore(state):
+        done = f"epoch {state.epoch}, after {state.batches} of {steps_an_epoch} batches"
+        _LOGGER.info("resuming the training in %s (%s)", checkpoints.path.parent, done)
+    with tqdm(
+        total=configuration.epochs * steps_an_epoch,
+        initial=state.steps,
+        desc="training",
+        unit="batch",
+        disable=None if progress else True,
+    ) as bar:
+        while not _is_over(state, configuration):
+            row = _train_epoch(classifier, training, state, bar, checkpoints)
+            row |= _validate(classifier, validation)
+            state.end_epoch(row)
+            log(row)
+            bar.set_postfix(epoch=row["epoch"], validation_loss=f"{row['validation_loss']:.3f}")
+    if not state.best_epoch:
+        if checkpoints:
+            remove_state(checkpoints.path.parent)
+        raise DataError("the loss is not a number from the first epoch on; lower the learning rate")
+    if checkpoints:
+        checkpoints.save(state)
+    model.load_state_dict(state.best_weights)
+    model.eval()
+    return TrainingRun(classifier, pd.DataFrame(state.history).set_index("epoch"), state.best_epoch)
+
+
+def _begin(classifier: TextClassifier, steps: int) -> TrainingState:
+    """Make the optimizer, the schedule and the generator of a run that has taken no step."""
+    configuration = classifier.configuration
     optimizer = torch.optim.AdamW(
-        model.parameters(),
+        classifier.model.parameters(),
         lr=configuration.learning_rate,
         weight_decay=configuration.weight_decay,
         fused=True,
     )
-    steps = configuration.epochs * -(-len(training.token_ids) // configuration.batch_size)
     scheduler = _scheduler(optimizer, configuration, steps)
-    history: list[dict[str, float]] = []
-    best_epoch, best_loss, best_weights = 0, float("inf"), {}
-    with tqdm(
-        total=steps, desc="training", unit="batch", disable=None if progress else True
-    ) as bar:
-        for epoch in range(1, configuration.epochs + 1):
-            row = {"epoch": epoch} | _train_epoch(
-                classifier, training, optimizer, scheduler, generator, bar
-            )
-            row |= _validate(classifier, validation)
-            history.append(row)
-            bar.set_postfix(epoch=epoch, validation_loss=f"{row['validation_loss']:.3f}")
-            if row["validation_loss"] < best_loss:
-                best_epoch, best_loss = epoch, row["validation_loss"]
-                best_weights = copy.deepcopy(model.state_dict())
-            elif epoch - best_epoch >= configuration.patience:
-                _LOGGER.info(
-                    "stopped after epoch %d: no better one since epoch %d", epoch, best_epoch
-                )
-                break
-    if not best_weights:
-        raise DataError("the loss is not a number from the first epoch on; lower the learning rate")
-    model.load_state_dict(best_weights)
-    model.eval()
-    return TrainingRun(classifier, pd.DataFrame(history).set_index("epoch"), best_epoch)
+    generator = np.random.default_rng(configuration.seed)
+    return TrainingState(classifier.model, optimizer, scheduler, generator)
+
+
+def _is_over(state: TrainingState, configuration: Configuration) -> bool:
+    """Say whether all epochs are done, or too many have passed since the best one."""
+    epochs = len(state.history)
+    if epochs and epochs - state.best_epoch >= configuration.patience:
+        _LOGGER.info(
+            "stopped after epoch %d: no better one since epoch %d", epochs, state.best_epoch
+        )
+        return True
+    return epochs == configuration.epochs
 
 
 def _train_epoch(
     classifier: TextClassifier,
     documents: _Documents,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-    generator: np.random.Generator,
+    state: TrainingState,
     bar: "tqdm[NoReturn]",
+    checkpoints: Checkpoints | None,
 ) -> dict[str, float]:
-    """Take a step a batch; give the mean loss, the learning rate and the largest gradient norm."""
+    """Take a step a batch; give the mean loss, the learning rate and the largest gradient norm.
+
+    The order of the batches follows from the generator as it was when the epoch began, so an epoch
+    that was stopped goes on after the batches that it had done.
+    """
     configuration, model, device = classifier.configuration, classifier.model, classifier.device
     model.train()
-    total, largest_norm = 0.0, 0.0
-    learning_rate = float(scheduler.get_last_lr()[0])
     stretches = [
-        _stretch(document, configuration.training_words, generator)
+        _stretch(document, configuration.training_words, state.generator)
         for document in documents.token_ids
     ]
-    for batch in shuffled_batches(stretches, configuration.batch_size, generator):
-        optimizer.zero_grad()
+    batches = shuffled_batches(stretches, configuration.batch_size, state.generator)
+    for batch in itertools.islice(batches, state.batches, None):
+        state.optimizer.zero_grad()
         logits = model(batch.token_ids.to(device), batch.lengths.to(device))
         loss = _loss(logits, documents, batch.rows, configuration.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(model.parameters(), configuration.clip_norm)
-        optimizer.step()
-        scheduler.step()
-        total += loss.item() * len(batch.rows)
-        largest_norm = max(largest_norm, norm.item())
+        state.optimizer.step()
+        state.scheduler.step()
+        state.add(loss.item() * len(batch.rows), norm.item())
         bar.update()
+        if checkpoints:
+            checkpoints.step(state)
     return {
-        "training_loss": total / len(documents.token_ids),
-        "learning_rate": learning_rate,
-        "gradient_norm": largest_norm,
+        "epoch": state.epoch,
+        "training_loss": state.sums["loss"] / len(documents.token_ids),
+        "learning_rate": state.sums["learning_rate"],
+        "gradient_norm": state.sums["gradient_norm"],
     }
+
+
+@contextlib.contextmanager
+def _epoch_log(directory: str | Path | None) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Give a function that writes the row of an epoch for TensorBoard."""
+    if directory is None:
+        yield lambda row: None
+        return
+    with _summary_writer(directory) as writer:
+
+        def write(row: dict[str, float]) -> None:
+            for name in row.keys() - {"epoch"}:
+                writer.add_scalar(name, row[name], row["epoch"])
+            writer.flush()
+
+        yield write
+
+
+def _summary_writer(directory: str | Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingPackageError(
+            "a log for TensorBoard needs the package tensorboard: pip install tensorboard"
+        ) from error
+    try:
+        return SummaryWriter(str(directory))
+    except OSError as error:
+        raise OutputError(
+            f"{directory}: cannot be a folder for the log ({error.strerror}); choose another"
+        ) from error
 
 
 def _loss(

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from sklearn.utils.validation import check_is_fitted
 
+from companion.classifier.checkpoint import _read_weights, _read_within
 from companion.errors import CheckpointError, CompanionError, DataError, OutputError
 from companion.files import write_atomically
 from companion.finetuning.estimator import TransformerClassifier
 from companion.finetuning.model import EncoderClassifier, choose_trained
 from companion.finetuning.pretrained import fingerprint, load_pretrained, minilm_folder
+from companion.safety import LIMITS
 
 __all__ = ["load_finetuned", "save_finetuned"]
 
@@ -109,22 +109,27 @@ def load_finetuned(
             f"{directory}: was fine-tuned from another pretrained model than {folder}; "
             "give the folder of that one as pretrained"
         )
-    tensors = _read_weights(directory / description["weights"], description["weights_sha256"])
     try:
         classifier = TransformerClassifier(pretrained=pretrained, **description["parameters"])
+        classifier._check_parameters()
         kind = _LABELS[description["label_type"]]
         classifier.classes_ = np.array([kind(label) for label in description["labels"]])
         model = EncoderClassifier(start.encoder, len(classifier.classes_))
         choose_trained(
             model, classifier.method, top_layers=classifier.top_layers, rank=classifier.rank
         )
-        _fill(model, tensors, classifier.reinitialise_layers, directory)
-    except CheckpointError:
-        raise
+        names = _changed_names(model, classifier.reinitialise_layers)
     except (CompanionError, TypeError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{directory / _DESCRIPTION}: damaged ({error}); {_REMEDY}"
         ) from error
+    state = model.state_dict()
+    tensors = _read_weights(
+        directory / description["weights"],
+        description["weights_sha256"],
+        {name: state[name] for name in names},
+    )
+    model.load_state_dict(tensors, strict=False)
     classifier.model_, classifier.tokenizer_ = model.eval(), start.tokenizer
     return classifier
 
@@ -146,29 +151,20 @@ def _trained_tensors(classifier: TransformerClassifier) -> dict[str, torch.Tenso
     return {name: state[name].detach().cpu().contiguous() for name in names}
 
 
-def _fill(
-    model: EncoderClassifier, tensors: dict[str, torch.Tensor], reinitialised: int, source: Path
-) -> None:
-    """Put the saved tensors into a model that has the same names and shapes, or refuse."""
-    state = model.state_dict()
-    names = _changed_names(model, reinitialised)
-    expected = {name: (state[name].shape, state[name].dtype) for name in names}
-    if {name: (value.shape, value.dtype) for name, value in tensors.items()} != expected:
-        raise CheckpointError(
-            f"{source}: the weights do not fit the description beside them; {_REMEDY}"
-        )
-    model.load_state_dict(tensors, strict=False)
-
-
 def _read_description(directory: Path) -> dict[str, Any]:
     path = directory / _DESCRIPTION
     try:
-        description = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
+        is_there = path.is_file()
+    except OSError as error:
+        raise CheckpointError(f"{directory}: cannot be read ({error.strerror})") from error
+    if not is_there:
         raise CheckpointError(
             f"{directory}: no fine-tuned classifier: there is no {_DESCRIPTION} in it"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
+        )
+    data = _read_within(path, LIMITS.description_bytes, "description_bytes")
+    try:
+        description = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"{path}: damaged ({error}); {_REMEDY}") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not written by save_finetuned; give a folder that was")
@@ -189,16 +185,3 @@ def _read_description(directory: Path) -> dict[str, Any]:
     if wrong or not _WEIGHTS.fullmatch(description["weights"]):
         raise CheckpointError(f"{path}: damaged at {', '.join(wrong) or 'weights'}; {_REMEDY}")
     return description
-
-
-def _read_weights(path: Path, sha256: str) -> dict[str, torch.Tensor]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise CheckpointError(f"{path}: truncated or changed since it was written; {_REMEDY}")
-    try:
-        return load_tensors(data)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error}); {_REMEDY}") from error

@@ -8,8 +8,11 @@ from companion.plots.classifier import (
     class_counts,
     confusion_heatmap,
     document_lengths,
+    failure_ladder,
     learning_curves,
+    padding_amnesia,
     reliability_diagram,
+    token_boxes,
 )
 from companion.plots.style import use_style
 
@@ -17,7 +20,10 @@ __all__ = [
     "class_counts",
     "confusion_heatmap",
     "document_lengths",
+    "failure_ladder",
     "learning_curves",
+    "padding_amnesia",
     "reliability_diagram",
+    "token_boxes",
     "use_style",
 ]

@@ -1,5 +1,7 @@
 """The figures of the project chapter."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
@@ -12,8 +14,11 @@ __all__ = [
     "class_counts",
     "confusion_heatmap",
     "document_lengths",
+    "failure_ladder",
     "learning_curves",
+    "padding_amnesia",
     "reliability_diagram",
+    "token_boxes",
 ]
 
 
@@ -74,3 +79,87 @@ def reliability_diagram(calibration: pd.DataFrame, ax: Axes | None = None) -> Ax
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
     ax.legend(loc="upper left")
     return named(ax, "Is 90 % sure right nine times in ten?", "mean confidence", "share right")
+
+
+def token_boxes(rows: Mapping[str, Sequence[str]], ax: Axes | None = None) -> Axes:
+    """Draw rows of tokens as boxes, from :func:`~companion.classifier.listing.cleanings`.
+
+    The row "the listing" has a colour of its own.
+    """
+    ax = axes_or_new(ax)
+    longest = max(_row_of_boxes(ax, -height, *row) for height, row in enumerate(rows.items()))
+    middles = [0.35 - height for height in range(len(rows))]
+    ax.set(xlim=(0, longest), ylim=(0.8 - len(rows), 0.9), xticks=[], yticks=middles)
+    ax.set_yticklabels(list(rows))
+    ax.grid(visible=False)
+    sns.despine(ax=ax, left=True, bottom=True)
+    return named(ax, "What each cleaning leaves", "", "")
+
+
+def _row_of_boxes(ax: Axes, bottom: float, name: str, tokens: Sequence[str]) -> float:
+    """Draw one row of boxes and give its right end."""
+    left = 0.0
+    shade = colour(1 if name == "the listing" else 0)
+    for token in tokens:
+        width = 0.55 + 0.3 * len(token)
+        ax.add_patch(mpl.patches.Rectangle((left, bottom), width, 0.7, color=shade, alpha=0.35))
+        ax.text(left + width / 2, bottom + 0.35, token, ha="center", va="center", fontsize=9)
+        left += width + 0.12
+    return left
+
+
+def padding_amnesia(spread: pd.DataFrame, ax: Axes | None = None, floor: float = 1e-8) -> Axes:
+    """Draw how the spread of the scores falls with the padding, one line for each way to read.
+
+    Args:
+        spread: From :func:`~companion.classifier.listing.padding_amnesia`.
+        ax: Where to draw.
+        floor: What is smaller is rounding, and is drawn here.
+    """
+    ax = axes_or_new(ax)
+    for number, (name, values) in enumerate(spread.clip(lower=floor).items()):
+        ax.plot(
+            spread.index, values, marker="os^"[number % 3], color=colour(1 - number), label=name
+        )
+    ax.set(yscale="log", ylim=(floor / 2, max(1.0, float(spread.to_numpy().max()))))
+    ax.legend()
+    return named(
+        ax,
+        "What is left of different texts",
+        "padding after the longest document (tokens)",
+        "spread of the first score (logits)",
+    )
+
+
+def failure_ladder(ladder: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the errors that a reader meets, each at the stage of the program where it comes.
+
+    Args:
+        ladder: From :meth:`companion.classifier.listing.Ladder.table`.
+        ax: Where to draw.
+    """
+    ax = axes_or_new(ax)
+    stages, where = list(ladder["stage"].cat.categories), ladder["stage"].cat.codes
+    shades = [colour(3 if stage == "test" else 0) for stage in ladder["stage"]]
+    ax.plot(where, ladder.index, color="grey", linewidth=1, zorder=1)
+    ax.scatter(where, ladder.index, s=60, c=shades, zorder=2)
+    for height, place, name in zip(ladder.index, where, ladder["name"], strict=True):
+        _beside(ax, (place, height), name, on_the_left=place >= len(stages) - 2)
+    ax.set(xticks=range(len(stages)), yticks=ladder.index, xlim=(-0.4, len(stages) - 0.6))
+    ax.set_xticklabels(stages)
+    ax.set_yticklabels(ladder["rung"])
+    return named(ax, "The ladder of failures", "stage of the program", "rung")
+
+
+def _beside(ax: Axes, place: tuple[int, int], text: str, *, on_the_left: bool) -> None:
+    """Write beside a point, on white, so that lines do not cross the words."""
+    ax.annotate(
+        text,
+        place,
+        xytext=(-9 if on_the_left else 9, 0),
+        textcoords="offset points",
+        ha="right" if on_the_left else "left",
+        va="center",
+        fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )

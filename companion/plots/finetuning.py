@@ -11,6 +11,7 @@ from companion.plots.style import axes_or_new, colour, named
 __all__ = ["accuracy_by_labels", "task_curves"]
 
 _MARKERS = "os^DvP"
+_ERRORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def task_curves(
@@ -32,7 +33,7 @@ def task_curves(
 
 
 def accuracy_by_labels(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy against the labelled documents of each class.
+    """Draw the share that is wrong against the labelled documents of each class, both as logs.
 
     Args:
         table: A row a method and size: ``method``, ``documents`` (each class), ``accuracy``,
@@ -44,21 +45,23 @@ def accuracy_by_labels(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         place = rows["documents"] * 1.04 ** (number - 2)  # side by side, so that bars do not cover
         ax.errorbar(
             place,
-            rows["accuracy"],
-            yerr=[rows["accuracy"] - rows["lowest"], rows["highest"] - rows["accuracy"]],
+            1 - rows["accuracy"],
+            yerr=[rows["highest"] - rows["accuracy"], rows["accuracy"] - rows["lowest"]],
             marker=_MARKERS[number % len(_MARKERS)],
             color=colour(number),
             capsize=3,
             label=str(method),
         )
     ax.set_xscale("log")
+    ax.set_yscale("log")
     sizes = sorted(set(table["documents"]))
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    ax.set_yticks(_ERRORS, [f"{error:.0%}" for error in _ERRORS])
     ax.minorticks_off()
     ax.legend()
     return named(
         ax,
         "What labels are worth",
         "labelled documents of each class (log scale)",
-        "accuracy on the test documents",
+        "share wrong (log scale)",
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,13 +15,19 @@ import yaml
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[2]
+ERRATA = """
+- {id: E1, line: 3-4, title: A sum, quote: "1 < 2", wrong: "No, $b$.", correct: "Yes."}
+- {id: E2, line: 5, title: Not yet, quote: x, wrong: y, correct: z}
+"""
 CLAIMS = """
+- {id: E1, statement: It adds., verdict: wrong, evidence: ["page#the-anchor"]}
 - id: S1
   statement: "It glues `a` and $b$."
   verdict: wrong
   evidence: ["page#the-anchor", "@vaswani2017"]
 - {id: S2, statement: It waits., verdict: holds, evidence: ["tests/test_a.py::test_x"]}
 """
+REFERENCE = ("claims", "errata", "results", "bibliography")
 INDEX = """# First
 
 See {claim}`S1`, {result}`toy.accuracy` and {result}`toy.accuracy|.1%`. {cite:p}`vaswani2017`
@@ -36,6 +43,7 @@ def settings(url: str) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["repository"]["url"] = url
     config["html"].pop("favicon")
+    config["sphinx"]["config"]["templates_path"] = [str(ROOT / "book" / "_templates")]
     names = config["sphinx"]["local_extensions"]
     config["sphinx"]["local_extensions"] = dict.fromkeys(names, str(ROOT / "book" / "_ext"))
     return config
@@ -49,16 +57,17 @@ def write_book(root: Path, notebook: Any, url: str = "") -> Path:
     (root / "tests").mkdir()
     (root / "tests" / "test_a.py").write_text("def test_x(): ...\n")
     (root / "_config.yml").write_text(yaml.safe_dump(settings(url)), encoding="utf-8")
-    chapters = [
-        {"file": name}
-        for name in ("page", "reference/claims", "reference/results", "reference/bibliography")
-    ]
+    chapters = [{"file": name} for name in ("page", *(f"reference/{name}" for name in REFERENCE))]
     (book / "_toc.yml").write_text(
         yaml.safe_dump({"format": "jb-book", "root": "index", "chapters": chapters})
     )
     (book / "index.md").write_text(INDEX, encoding="utf-8")
     (book / "claims.yml").write_text(CLAIMS, encoding="utf-8")
-    (book / "reference" / "claims.md").write_text("# Claims\n\n```{claims} S\n:caption: All\n```\n")
+    (book / "errata.yml").write_text(ERRATA, encoding="utf-8")
+    (book / "reference" / "claims.md").write_text(
+        "# Claims\n\n```{claims} S\n:caption: All\n```\n\n```{claims} E\n```\n"
+    )
+    (book / "reference" / "errata.md").write_text("# Errata\n\n```{errata}\n```\n")
     (book / "reference" / "results.md").write_text("# Results\n\n```{results}\n```\n")
     (book / "reference" / "bibliography.md").write_text(
         "# Sources\n\n```{bibliography}\n:all:\n```\n"
@@ -147,6 +156,25 @@ def test_the_role_links_to_the_row(good: Path) -> None:
     assert links["reference/claims.html#claim-S1"] == "S1"
 
 
+def test_errata_take_their_evidence_from_the_claims(good: Path) -> None:
+    section = soup(good, "reference/errata").find(id="erratum-E1")
+    names = [term.get_text() for term in section.find_all("dt")]
+    assert names == ["The article", "In our words", "Why it is wrong", "Correct", "Evidence"]
+    assert section.find("h2").get_text(strip=True).startswith("E1. A sum")
+    assert section.find("q", lang="zh").get_text() == "1 < 2"
+    assert "Lines 3 to 4" in section.find("dd").get_text()
+    assert section.find("a", string="A notebook: A section")["href"] == "../page.html#the-anchor"
+    assert soup(good, "reference/errata").find(id="erratum-E2") is None
+
+
+def test_pages_describe_themselves_and_load_what_they_need(good: Path) -> None:
+    index, claims = soup(good, "index"), soup(good, "reference/claims")
+    assert index.find("meta", attrs={"name": "description"})["content"].startswith("See S1, 0.962")
+    assert claims.find("script", src=re.compile("mathjax")) is not None
+    assert soup(good, "reference/results").find("script", src=re.compile("mathjax")) is None
+    assert index.find("script", src=re.compile("fontawesome")) is None
+
+
 def test_results_are_printed_and_listed(good: Path) -> None:
     printed = [tag.get_text() for tag in soup(good, "index").find_all("span", class_="result")]
     assert printed == ["0.962", "96.2%"]
@@ -164,7 +192,9 @@ def test_without_an_address_there_are_no_buttons(good: Path) -> None:
 def test_with_an_address_the_buttons_appear(published: Path) -> None:
     links = [link["href"] for link in soup(published, "page").find_all("a", href=True)]
     assert "https://github.com/someone/book" in links
-    assert "https://github.com/someone/book/edit/main/book/page.ipynb" in links
+    assert "https://github.com/someone/book/edit/main/book/_src/page.md" in links
+    index = [link["href"] for link in soup(published, "index").find_all("a", href=True)]
+    assert "https://github.com/someone/book/edit/main/book/index.md" in index
     assert any(link.startswith("https://github.com/someone/book/issues/new") for link in links)
     assert any(link.startswith("https://mybinder.org/v2/gh/someone/book/main") for link in links)
     assert any(link.startswith("https://colab.research.google.com/") for link in links)
@@ -197,7 +227,8 @@ BROKEN_CLAIMS = """
   statement: Leads nowhere.
   verdict: wrong
   evidence: ["page#nowhere", "nopage#x", "@nobody", "tests/test_a.py::test_y"]
-- {id: E1, statement: In no table., verdict: wrong, evidence: ["@vaswani2017"]}
+- {id: A1, statement: In no table., verdict: wrong, evidence: ["@vaswani2017"]}
+- {id: E9, statement: Not in the errata., verdict: wrong, evidence: ["@vaswani2017"]}
 """
 
 
@@ -206,6 +237,7 @@ def test_every_fault_of_the_ledgers_makes_the_build_fail_every_time(
 ) -> None:
     root = write_book(tmp_path, notebook)
     (root / "book" / "claims.yml").write_text(BROKEN_CLAIMS, encoding="utf-8")
+    (root / "book" / "errata.yml").write_text(ERRATA.replace("quote: x", "quote: ''"))
     index = (
         "# First\n\n{claim}`S99` {result}`toy.nothing` {result}`toy.accuracy|q`\n\n"
         "```{claims}\n:ids: S3, S98\n```\n"
@@ -224,7 +256,9 @@ def test_every_fault_of_the_ledgers_makes_the_build_fail_every_time(
             "S4: evidence nopage#x: the book has no page nopage",
             "S4: evidence @nobody: references.bib has no such key",
             "S4: evidence tests/test_a.py::test_y: tests/test_a.py has no such test",
-            "E1 is in no table of reference/claims",
+            "A1 is in no table of reference/claims",
+            "errata.yml: the error E9 of claims.yml has no entry",
+            "errata.yml: E2 has no text under quote",
             "toy.nothing is not in the results ledger",
             "'q' does not format the number toy.accuracy",
         ):

@@ -3,7 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, log_loss, matthews_corrcoef
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+)
 
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits
@@ -12,7 +19,9 @@ from companion.classifier.evaluation import (
     bootstrap_intervals,
     evaluate,
     evaluate_probabilities,
+    tfidf_baseline,
 )
+from companion.classifier.text import tokenize
 from companion.classifier.training import train
 from companion.errors import DataError
 
@@ -51,6 +60,88 @@ def test_the_tables_count_every_document(answers: tuple[list[str], np.ndarray]) 
     assert evaluation.confusion.sum(axis=1).to_dict() == rows.to_dict()
 
 
+def test_each_class_is_measured_as_scikit_learn_does(
+    answers: tuple[list[str], np.ndarray],
+) -> None:
+    labels, probabilities = answers
+    evaluation = evaluate_probabilities(labels, probabilities, CLASSES)
+    predicted = evaluation.predictions["predicted"].tolist()
+    expected = precision_recall_fscore_support(labels, predicted, labels=CLASSES)
+    assert evaluation.per_class.index.tolist() == CLASSES
+    assert evaluation.per_class.index.name == "class"
+    assert evaluation.per_class.columns.tolist() == ["precision", "recall", "f1", "documents"]
+    np.testing.assert_allclose(evaluation.per_class.to_numpy().T, np.array(expected))
+    assert evaluation.per_class["documents"].dtype.kind == "i"
+
+
+def test_a_class_that_is_never_seen_nor_predicted_counts_for_nothing() -> None:
+    """Its F1 is 0 / 0: the table says 0, and the mean is over the others."""
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.7, 0.3, 0.0]])
+    evaluation = evaluate_probabilities(["a", "b", "b"], probabilities, ["a", "b", "never"])
+    assert evaluation.per_class.loc["never"].tolist() == [0, 0, 0, 0]
+    assert evaluation.metrics["macro_f1"] == pytest.approx(
+        f1_score(["a", "b", "b"], ["a", "b", "a"], average="macro")
+    )
+    assert evaluation.metrics["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.3]).mean())
+
+
+def test_a_class_with_one_document_that_is_missed_has_an_f1_of_zero() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2]])
+    evaluation = evaluate_probabilities(["a", "b"], probabilities, ["a", "b"])
+    assert evaluation.metrics["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_every_answer_is_kept(answers: tuple[list[str], np.ndarray]) -> None:
+    labels, probabilities = answers
+    predictions = evaluate_probabilities(labels, probabilities, CLASSES).predictions
+    assert predictions["label"].tolist() == labels
+    assert predictions["predicted"].tolist() == [
+        CLASSES[index] for index in probabilities.argmax(axis=1)
+    ]
+    assert predictions["confidence"].tolist() == probabilities.max(axis=1).tolist()
+    assert predictions.columns.tolist() == ["label", "predicted", "confidence"]
+
+
+def test_the_tables_say_what_their_rows_are(answers: tuple[list[str], np.ndarray]) -> None:
+    evaluation = evaluate_probabilities(*answers, CLASSES)
+    assert evaluation.metrics.name == "value"
+    assert evaluation.confusion.index.name == "true"
+    assert evaluation.calibration.index.name == "bin"
+    assert evaluation.calibration.columns.tolist() == ["documents", "confidence", "accuracy"]
+    assert evaluation.intervals.index.tolist() == ["accuracy", "macro_f1"]
+    assert evaluation.intervals.columns.tolist() == ["low", "high"]
+
+
+def test_single_precision_answers_are_measured_in_double_precision() -> None:
+    single = np.array([[0.25, 0.75], [0.5, 0.5]], dtype=np.float32)
+    predictions = evaluate_probabilities(["a", "b"], single, ["a", "b"]).predictions
+    assert predictions["confidence"].dtype == np.float64
+
+
+def test_the_calibration_equals_scikit_learn(answers: tuple[list[str], np.ndarray]) -> None:
+    """Ten bins of equal width over the confidence."""
+    labels, probabilities = answers
+    table = evaluate_probabilities(labels, probabilities, CLASSES).calibration
+    confidence = probabilities.max(axis=1)
+    correct = [
+        label == CLASSES[index]
+        for label, index in zip(labels, probabilities.argmax(axis=1), strict=True)
+    ]
+    accuracy, mean_confidence = calibration_curve(correct, confidence, n_bins=10)
+    np.testing.assert_allclose(table["accuracy"], accuracy)
+    np.testing.assert_allclose(table["confidence"], mean_confidence)
+    gaps = np.abs(accuracy - mean_confidence)
+    error = evaluate_probabilities(labels, probabilities, CLASSES).metrics["calibration_error"]
+    assert error == pytest.approx((gaps * table["documents"]).sum() / 200)
+
+
+@pytest.mark.filterwarnings("ignore:The y_prob values do not sum to one")
+def test_an_answer_that_is_not_sure_at_all_has_a_bin() -> None:
+    """A confidence of zero comes from a model that is broken, and must not vanish from the sum."""
+    calibration = evaluate_probabilities(["a", "b"], np.zeros((2, 2)), ["a", "b"]).calibration
+    assert calibration["documents"].tolist() == [2]
+
+
 def test_the_calibration_error_of_a_known_case() -> None:
     """Ten answers, all 85 % sure, six of them right: the gap is 0.25."""
     labels = ["a"] * 6 + ["b"] * 4
@@ -65,6 +156,43 @@ def test_the_bootstrap_agrees_with_the_binomial() -> None:
     half_width = 1.96 * np.sqrt(0.9 * 0.1 / 2000)
     assert interval["low"] == pytest.approx(0.9 - half_width, abs=1e-3)
     assert interval["high"] == pytest.approx(0.9 + half_width, abs=1e-3)
+
+
+def test_the_bootstrap_of_macro_f1_agrees_with_drawing_the_documents() -> None:
+    confusion = np.array([[30, 10, 0], [5, 40, 5], [0, 4, 16]])
+    true, predicted = np.indices(confusion.shape).reshape(2, 9)
+    labels, answers = np.repeat(true, confusion.ravel()), np.repeat(predicted, confusion.ravel())
+    generator = np.random.default_rng(7)
+    scores = []
+    for _ in range(1500):
+        rows = generator.integers(len(labels), size=len(labels))
+        scores.append(f1_score(labels[rows], answers[rows], average="macro"))
+    interval = bootstrap_intervals(confusion, resamples=20_000).loc["macro_f1"]
+    assert interval["low"] == pytest.approx(np.quantile(scores, 0.025), abs=0.01)
+    assert interval["high"] == pytest.approx(np.quantile(scores, 0.975), abs=0.01)
+
+
+def test_the_seed_fixes_the_intervals(answers: tuple[list[str], np.ndarray]) -> None:
+    confusion = np.array([[30, 10], [5, 40]])
+    default = bootstrap_intervals(confusion)
+    assert default.equals(bootstrap_intervals(confusion, seed=0))
+    assert not default.equals(bootstrap_intervals(confusion, seed=1))
+    wide = bootstrap_intervals(confusion, level=0.99)
+    assert (wide["low"] < default["low"]).all()
+    assert (wide["high"] > default["high"]).all()
+    first, second, third = (
+        evaluate_probabilities(*answers, CLASSES, seed=seed).intervals for seed in (0, 0, 3)
+    )
+    assert first.equals(second)
+    assert not first.equals(third)
+
+
+def test_the_baseline_reads_the_tokens_of_the_lstm() -> None:
+    vectorizer, regression = (step for _, step in tfidf_baseline(seed=5).steps)
+    assert vectorizer.analyzer is tokenize
+    assert vectorizer.sublinear_tf
+    assert vectorizer.min_df == 2
+    assert (regression.C, regression.max_iter, regression.random_state) == (10, 1000, 5)
 
 
 def test_the_baselines_are_what_they_say(splits: Splits) -> None:

@@ -13,15 +13,18 @@ from companion.classifier import listing
 from companion.classifier.listing import (
     EFFECTS,
     Effect,
+    Ladder,
     ListingClassifier,
     absence_probability,
     clean_in_place,
+    cleanings,
     failure,
     fit,
     glue,
     gradient_norm,
     logit_spread,
     pad_to,
+    padding_amnesia,
     pip_answer,
     predict,
     set_order,
@@ -118,6 +121,47 @@ def test_padding_erases_the_differences_and_lengths_keep_them():
     assert logit_spread(model, DOCUMENTS, 40, use_lengths=False) < without / 1000
     kept = [logit_spread(model, DOCUMENTS, pads, use_lengths=True) for pads in (0, 40)]
     assert kept[0] == pytest.approx(kept[1], rel=1e-4)
+
+
+def test_padding_amnesia_is_the_spread_by_hand():
+    def read(token_ids, lengths):
+        return torch.stack([token_ids.sum(1) / (1 + token_ids.shape[1]), lengths], dim=1)
+
+    table = padding_amnesia({"sum": read}, DOCUMENTS, pads=[0, 5])
+    sums = torch.tensor([6.0, 9.0, 30.0])
+    assert table.index.tolist() == [0, 5]
+    assert table["sum"].tolist() == pytest.approx([float((sums / size).std()) for size in (5, 10)])
+
+
+def test_padding_amnesia_of_the_listing():
+    torch.manual_seed(0)
+    model = ListingClassifier(10).eval()
+    readers = {"listing": lambda token_ids, lengths: model(token_ids), "corrected": model}
+    table = padding_amnesia(readers, DOCUMENTS, pads=[0, 40])
+    for name, use_lengths in [("listing", False), ("corrected", True)]:
+        again = [logit_spread(model, DOCUMENTS, pads, use_lengths=use_lengths) for pads in (0, 40)]
+        assert table[name].tolist() == again
+
+
+def test_cleanings_beside_each_other():
+    rows = cleanings("The rapist said: a day.")
+    assert rows["as written"] == ["The", "rapist", "said:", "a", "day."]
+    assert rows["the listing"] == list("Therpistsiddy")
+    assert rows["corrected"] == ["the", "rapist", "said", "a", "day"]
+
+
+def test_a_ladder_numbers_its_errors_and_names_them():
+    ladder = Ladder()
+    assert ladder.add("data", lambda: {}["text"]) == "L01 KeyError: 'text'"
+    ladder.add("test", lambda: 1 / 0, "nothing")
+    assert ladder.table().to_numpy().tolist() == [
+        ["L01", "data", "KeyError: 'text'", "KeyError"],
+        ["L02", "test", "ZeroDivisionError: division by zero", "nothing"],
+    ]
+    with pytest.raises(ValueError, match="'lunch' is no stage"):
+        ladder.add("lunch", lambda: 1 / 0)
+    with pytest.raises(AssertionError, match="expected to fail"):
+        ladder.add("test", lambda: None)
 
 
 def test_gradient_norm_is_that_of_all_parameters():

@@ -29,6 +29,7 @@ from companion.classifier import (
     evaluation,
     inference,
     model,
+    state,
     text,
     training,
 )
@@ -287,7 +288,7 @@ def test_s11_the_best_epoch_is_restored(
 
     check()
     monkeypatch.setattr(
-        training.copy, "deepcopy", lambda state: state
+        state.copy, "deepcopy", lambda weights: weights
     )  # the live weights, not a copy of them
     fails(check)
 

@@ -37,7 +37,7 @@ def test_a_bar_from_the_lowest_to_the_highest_seed() -> None:
     )
     ax = accuracy_by_labels(table)
     bars = ax.collections[0].get_segments()
-    assert [segment[:, 1].round(6).tolist() for segment in bars] == [[0.3, 0.6], [0.85, 0.95]]
+    assert [segment[:, 1].round(6).tolist() for segment in bars] == [[0.4, 0.7], [0.05, 0.15]]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["20", "100"]
     assert ax.get_title()
     plt.close("all")

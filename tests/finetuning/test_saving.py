@@ -99,6 +99,7 @@ def _edit(**values: Any) -> Any:
         (_edit(label_type="list"), "damaged"),
         (_edit(parameters={"method": "evil"}), "damaged"),
         (_edit(parameters={"unknown": 1}), "damaged"),
+        (_edit(parameters={"method": "lora", "rank": 10**9}), "damaged"),
         (_edit(labels=["a", "b", "c", "d"]), "do not fit"),
         (lambda folder: (folder / "finetuned.json").write_text("{"), "damaged"),
         (lambda folder: (folder / "finetuned.json").unlink(), "no fine-tuned classifier"),

@@ -1,0 +1,160 @@
+"""Measure what the chapter on large models prints: ``python -m benchmarks.concepts``.
+
+With ``--record`` the values go into the ledger. It takes about two minutes on one core. The
+notebooks of the chapter measure every value again.
+"""
+
+import argparse
+
+import numpy as np
+import torch
+
+from companion import ledger
+from companion.classifier.batches import pad
+from companion.classifier.corpus import Splits, load_corpus, split_corpus
+from companion.classifier.text import Vocabulary, tokenize
+from companion.concepts.experiments import (
+    few_label_runs,
+    learning_rate_runs,
+    noise_runs,
+    scaling_runs,
+    shift_runs,
+    tfidf,
+    typo_runs,
+)
+from companion.concepts.explanation import compare_explanations, train_attention_classifier
+from companion.concepts.language import (
+    HIDDEN_ID,
+    draw_windows,
+    held_out_loss,
+    hidden_accuracy,
+    last_accuracy,
+    train_decoder,
+    train_encoder,
+)
+from companion.concepts.ngram import character_ids, perplexity, plain_characters
+from companion.concepts.rules import NEWS_WORDS, KeywordRules
+from companion.concepts.scale import draw_per_class, fit_power_law
+
+COMMAND = "python -m benchmarks.concepts --record"
+Values = dict[str, tuple[float, float]]
+
+
+def characters(splits: Splits) -> tuple[np.ndarray, np.ndarray]:
+    """The first million characters of the training texts, and 40,000 of the test texts, as ids."""
+    train = plain_characters(splits.train["text"])[:1_000_000]
+    return character_ids(train), character_ids(plain_characters(splits.test["text"])[:40_000])
+
+
+def measure_language(splits: Splits) -> Values:
+    """The decoder and the encoder of the notebooks on background and concepts."""
+    train, test = characters(splits)
+    decoder = train_decoder(train)
+    encoder = train_encoder(train)
+    windows = draw_windows(test, 2000, 32, np.random.default_rng(0))
+    left_only = windows.clone()
+    left_only[:, 17:] = HIDDEN_ID
+    return {
+        "concepts.decoder.perplexity": (perplexity(held_out_loss(decoder, test)), 0.15),
+        "concepts.hidden.decoder": (last_accuracy(decoder, windows, 16), 0.025),
+        "concepts.hidden.encoder": (hidden_accuracy(encoder, windows, 16), 0.025),
+        "concepts.hidden.encoder_left_only": (
+            hidden_accuracy(encoder, left_only, 16, windows),
+            0.03,
+        ),
+    }
+
+
+def measure_explanation(splits: Splits) -> Values:
+    """Other attention weights for a classifier of articles."""
+    tokens = [tokenize(text)[:200] for text in splits.train["text"]]
+    vocabulary = Vocabulary.build(tokens)
+    classes = sorted(splits.train["label"].unique())
+    model = train_attention_classifier(
+        [vocabulary.encode(document) for document in tokens],
+        [classes.index(label) for label in splits.train["label"]],
+        len(vocabulary),
+    )
+    documents = [vocabulary.encode(tokenize(text)[:200]) for text in splits.test["text"]]
+    with torch.inference_mode():
+        answers = model(*pad(documents)).argmax(dim=1).tolist()
+    right = np.array([classes[answer] for answer in answers]) == splits.test["label"].to_numpy()
+    compared = compare_explanations(model, documents[:100]).mean()
+    return {
+        "concepts.explanation.accuracy": (float(right.mean()), 0.02),
+        "concepts.explanation.even": (compared["even"], 0.1),
+        "concepts.explanation.shuffled": (compared["shuffled"], 0.1),
+        "concepts.explanation.moved": (compared["equivalent"], 0.05),
+    }
+
+
+def measure_scale(splits: Splits) -> Values:
+    """The power law and the sweep of learning rates."""
+    train, test = characters(splits)
+    runs = scaling_runs(train, test)
+    law = fit_power_law(runs["parameters"].tolist(), runs["loss"].tolist())
+    loss = runs.groupby("width")["loss"].mean()
+    small, large = runs[runs["width"] < 64], runs[runs["width"] == 64]
+    small_law = fit_power_law(small["parameters"].tolist(), small["loss"].tolist())
+    values = {f"concepts.scaling.loss_{width}": (loss[width], 0.05) for width in loss.index}
+    values["concepts.scaling.exponent"] = (law.exponent, 0.02)
+    predicted = small_law(float(large["parameters"].iloc[0]))
+    values["concepts.scaling.predicted_64"] = (predicted, 0.05)
+    rates = learning_rate_runs(train, test).groupby("learning_rate")["loss"].mean()
+    values["concepts.rates.best"] = (rates.min(), 0.06)
+    values["concepts.rates.smallest"] = (rates.iloc[0], 0.03)
+    return values
+
+
+def measure_data(splits: Splits) -> Values:
+    """Few labels, other texts, wrong labels, and rules."""
+    values = {}
+    few = few_label_runs(splits).pivot_table("accuracy", index="labels", columns="model")
+    for labels, row in few.iterrows():
+        values[f"concepts.headlines.minilm.{labels}"] = (row["MiniLM"], 0.012)
+        values[f"concepts.headlines.tfidf.{labels}"] = (row["TF-IDF"], 0.012)
+    for trained, row in shift_runs(splits).iterrows():
+        for tested, accuracy in row.items():
+            values[f"concepts.shift.{trained}.{tested}"] = (accuracy, 0.006)
+    for name, runs in [("typos", typo_runs(splits)), ("noise", noise_runs(splits))]:
+        for share, part in runs.groupby("share"):
+            percent = 100 * float(str(share))
+            values[f"concepts.{name}.{percent:.0f}"] = (part["accuracy"].mean(), 0.015)
+    rules = np.array(KeywordRules(NEWS_WORDS, "sports").predict(splits.test["text"].tolist()))
+    values["concepts.rules.test_accuracy"] = (float((rules == splits.test["label"]).mean()), 0.001)
+    draws = [draw_per_class(splits.train, 20, seed) for seed in range(5)]
+    scores = [
+        tfidf().fit(each["text"], each["label"]).score(splits.test["text"], splits.test["label"])
+        for each in draws
+    ]
+    values["concepts.tfidf.20.test_accuracy"] = (float(np.mean(scores)), 0.006)
+    return values
+
+
+MEASUREMENTS = {
+    "language": measure_language,
+    "explanation": measure_explanation,
+    "scale": measure_scale,
+    "data": measure_data,
+}
+
+
+def main() -> None:
+    """Measure all, print, and record if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(MEASUREMENTS), help="which to measure")
+    parser.add_argument(
+        "--record", action="store_true", help="write into book/results/concepts.json"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    splits = split_corpus(load_corpus("bbc"))
+    for group in arguments.names:
+        for name, (value, tolerance) in MEASUREMENTS[group](splits).items():
+            print(f"{name} = {value:.4f}", flush=True)
+            if arguments.record:
+                ledger.record(name, value, tolerance=tolerance, command=COMMAND)
+
+
+if __name__ == "__main__":
+    main()

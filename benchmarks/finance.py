@@ -1,0 +1,104 @@
+"""Measure what the section on finance prints: ``python -m benchmarks.finance [--record]``.
+
+It takes half a minute. The notebook ``book/applications/finance`` measures all of it again.
+"""
+
+import argparse
+from statistics import mean, stdev
+
+from sklearn.metrics import roc_auc_score
+
+from companion import ledger
+from companion.applications.finance import (
+    compare_detectors,
+    credit_study,
+    load_default,
+    load_sp500,
+    next_day_accuracy,
+    search_study,
+    shuffled_prices,
+)
+
+COMMAND = "python -m benchmarks.finance --record"
+KEYS = {
+    "nobody is a fraud": "majority",
+    "logistic regression": "logistic",
+    "gradient boosting": "boosting",
+    "neural network": "network",
+}
+
+
+def fraud() -> dict[str, tuple[float, float]]:
+    """Measure the detectors: means over five splits, and the spread of the best."""
+    table = compare_detectors(load_default(), miss=500, alarm=25)
+    groups = table.groupby("detector")
+    means, spreads = groups.mean(), groups["average_precision"].std()
+    measured: dict[str, tuple[float, float]] = {}
+    for detector, key in KEYS.items():
+        for column, tolerance in [("accuracy", 0.002), ("average_precision", 0.015), ("cost", 0.3)]:
+            measured[f"finance.fraud.{key}.{column}"] = (float(means[column][detector]), tolerance)
+        measured[f"finance.fraud.{key}.spread"] = (float(spreads[detector]), 0.015)
+    return measured
+
+
+def credit() -> dict[str, tuple[float, float]]:
+    """Measure the scorecard beside the regression it replaces."""
+    study = credit_study(load_default())
+    truth = study.testing["default"]
+    return {
+        "finance.credit.scorecard.auc": (roc_auc_score(truth, study.scorecard_default), 0.003),
+        "finance.credit.regression.auc": (roc_auc_score(truth, study.regression_default), 0.003),
+    }
+
+
+def investment() -> dict[str, tuple[float, float]]:
+    """Measure the search over strategies, on the index and on shuffled ones."""
+    prices = load_sp500()
+    study = search_study(prices)
+    shuffled = [search_study(shuffled_prices(prices, seed)) for seed in range(10)]
+    days = next_day_accuracy(prices)
+    return {
+        "finance.investment.best_past": (study.best_past, 0.01),
+        "finance.investment.best_future": (study.best_future, 0.01),
+        "finance.investment.hold_past": (study.hold_past, 0.01),
+        "finance.investment.hold_future": (study.hold_future, 0.01),
+        "finance.investment.luck": (study.luck, 0.01),
+        "finance.investment.deflated": (study.deflated, 0.01),
+        "finance.investment.walk": (study.walk, 0.01),
+        "finance.investment.walk_hold": (study.walk_hold, 0.01),
+        "finance.investment.shuffled_gain_past": (
+            mean(each.best_past - each.hold_past for each in shuffled),
+            0.01,
+        ),
+        "finance.investment.shuffled_gain_future": (
+            mean(each.best_future - each.hold_future for each in shuffled),
+            0.01,
+        ),
+        "finance.investment.shuffled_walk": (
+            mean(each.walk - each.walk_hold for each in shuffled),
+            0.01,
+        ),
+        "finance.investment.shuffled_walk_spread": (
+            stdev(each.walk - each.walk_hold for each in shuffled),
+            0.01,
+        ),
+        "finance.investment.boosting": (days["gradient boosting"].mean(), 0.01),
+        "finance.investment.always_up": (days["always up"].mean(), 0.01),
+    }
+
+
+def main() -> None:
+    """Measure, print, and record if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--record", action="store_true", help="write the values into book/results/finance.json"
+    )
+    record = parser.parse_args().record
+    for name, (value, tolerance) in (fraud() | credit() | investment()).items():
+        print(f"{name} = {value:.4f}")
+        if record:
+            ledger.record(name, value, tolerance=tolerance, command=COMMAND)
+
+
+if __name__ == "__main__":
+    main()

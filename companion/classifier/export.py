@@ -1,0 +1,213 @@
+"""The trained classifier as one ONNX file, also with small integers for weights.
+
+Explained in :doc:`/project/ecosystem`. What answers from such a file, without torch, is
+:class:`companion.classifier.serving.OnnxClassifier`.
+"""
+
+import contextlib
+import copy
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from companion.classifier.inference import TextClassifier
+from companion.classifier.model import LSTMClassifier, pool
+from companion.classifier.serving import METADATA_KEY, read_metadata
+from companion.classifier.text import PADDING_ID
+from companion.errors import MissingPackageError
+from companion.files import write_atomically
+
+__all__ = ["export_onnx", "quantize_onnx"]
+
+_INSTALL = "pip install 'large-models-at-work[export]'"
+_OPSET = 20
+
+
+def export_onnx(classifier: TextClassifier, path: str | Path) -> Path:
+    """Write a classifier into one ONNX file.
+
+    The graph takes ``token_ids`` ``(batch, time)`` int64, padded on the right with 0, and
+    ``lengths`` ``(batch,)`` int64, each from 1 to ``time``; batch and time may be any from 1 up. It
+    gives ``probabilities`` ``(batch, classes)`` float32, which do not depend on the padding. The
+    vocabulary, the labels and ``maximum_words`` lie in the file's metadata.
+
+    Args:
+        classifier: The trained classifier.
+        path: The file, as ``model.onnx``; one that is there is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        MissingPackageError: If the extra ``export`` is not installed.
+        OutputError: If the file cannot be written; what was there before stays whole.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError(f"the export needs onnx and onnxscript: {_INSTALL}") from error
+    graph = _Graph(classifier.model).eval()
+    example = (torch.full((2, 3), 2), torch.tensor([3, 2]))
+    with _quiet(), torch.no_grad():
+        program: Any = torch.onnx.export(
+            graph,
+            example,
+            dynamo=True,
+            input_names=["token_ids", "lengths"],
+            output_names=["probabilities"],
+            dynamic_shapes={"token_ids": {0: "batch", 1: "time"}, "lengths": {0: "batch"}},
+            opset_version=_OPSET,
+            verbose=False,
+        )
+    model = program.model_proto
+    _strip_source(model)
+    onnx.helper.set_model_props(model, {METADATA_KEY: _metadata(classifier)})
+    onnx.checker.check_model(model)
+    path = Path(path)
+    write_atomically(path, model.SerializeToString())
+    return path
+
+
+def quantize_onnx(source: str | Path, target: str | Path) -> Path:
+    """Write a smaller model whose weights are 8-bit integers ("dynamic quantisation").
+
+    Each weight matrix becomes integers and a scale, and so do the numbers that meet it, at the
+    moment when they do. Seven of the eight bits are used, because with eight some processors
+    overflow and give other answers.
+
+    Args:
+        source: A file that :func:`export_onnx` wrote.
+        target: The new file.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        MissingPackageError: If the extra ``export`` is not installed.
+        CheckpointError: If ``source`` is no file of :func:`export_onnx`.
+        OutputError: If the file cannot be written.
+    """
+    try:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError as error:
+        raise MissingPackageError(f"quantisation needs onnxruntime: {_INSTALL}") from error
+    read_metadata(source)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        small = Path(folder) / "int8.onnx"
+        quantize_dynamic(str(source), str(small), weight_type=QuantType.QInt8, reduce_range=True)
+        content = small.read_bytes()
+    target = Path(target)
+    write_atomically(target, content)
+    return target
+
+
+class _Graph(nn.Module):
+    """The trained network with no choice that depends on a shape, and with ONNX's own LSTM.
+
+    :class:`~companion.classifier.model.LSTMClassifier` leaves a short document whole and cuts a
+    long one. A graph has one way for both: here every document is filled up to whole windows.
+    """
+
+    def __init__(self, model: LSTMClassifier) -> None:
+        super().__init__()
+        model = copy.deepcopy(model).cpu()
+        self.window, self.pooling = model.window, model.pooling
+        self.embedding, self.layers, self.head = model.embedding, model.layers, model.head
+        layers: Any = self.layers
+        for layer in layers:
+            layer.directions = nn.ModuleList(_OnnxLSTM(lstm) for lstm in layer.directions)
+
+    def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Map ``(batch, time)`` ids and ``(batch,)`` lengths to ``(batch, classes)``."""
+        windows, window_lengths = self._cut(token_ids, lengths)
+        hidden = self.embedding(windows)  # (batch · windows, window, embedding)
+        for layer in self.layers:
+            hidden = layer(hidden, window_lengths)
+        hidden = hidden.reshape(token_ids.shape[0], -1, hidden.shape[2])  # (batch, time, width)
+        logits: Tensor = self.head(pool(hidden, lengths, self.pooling))
+        return logits.softmax(dim=1)
+
+    def _cut(self, token_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Do as :func:`~companion.classifier.model.cut_windows` does, and fill a short document."""
+        if self.window == 0:
+            return token_ids, lengths
+        windows = (token_ids.shape[1] + self.window - 1) // self.window
+        missing = windows * self.window - token_ids.shape[1]
+        padded = functional.pad(token_ids, (0, missing), value=PADDING_ID)
+        starts = torch.arange(windows) * self.window
+        window_lengths = (lengths[:, None] - starts).clamp(0, self.window)  # (batch, windows)
+        return padded.reshape(-1, self.window), window_lengths.reshape(-1)
+
+
+class _OnnxLSTM(nn.Module):
+    """An ``nn.LSTM`` of one layer and direction as the LSTM operator of ONNX.
+
+    Torch's exporter writes that operator too, but fixes the time at that of the example.
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        super().__init__()
+        self.hidden_size = lstm.hidden_size
+        weights = {name: _onnx_order(each) for name, each in lstm.named_parameters()}
+        self.input_weight = nn.Buffer(weights["weight_ih_l0"][None])  # (1, 4 · hidden, input)
+        self.hidden_weight = nn.Buffer(weights["weight_hh_l0"][None])  # (1, 4 · hidden, hidden)
+        biases = torch.cat([weights["bias_ih_l0"], weights["bias_hh_l0"]])
+        self.bias = nn.Buffer(biases[None])  # (1, 8 · hidden)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
+        """Map ``(batch, time, input)`` to ``(batch, time, hidden)``; in an export only."""
+        batch, time = inputs.shape[0], inputs.shape[1]
+        outputs = torch.onnx.ops.symbolic(
+            "LSTM",
+            [inputs.transpose(0, 1), self.input_weight, self.hidden_weight, self.bias],
+            {"hidden_size": self.hidden_size},
+            dtype=inputs.dtype,
+            shape=[time, 1, batch, self.hidden_size],  # the 1 is the direction
+        )
+        return outputs[:, 0].transpose(0, 1), None
+
+
+def _onnx_order(weights: Tensor) -> Tensor:
+    """Put the gates of torch (input, forget, cell, output) into ONNX's order."""
+    input_gate, forget_gate, cell, output_gate = weights.detach().chunk(4)
+    return torch.cat([input_gate, output_gate, forget_gate, cell])
+
+
+def _metadata(classifier: TextClassifier) -> str:
+    return json.dumps(
+        {
+            "labels": classifier.labels,
+            "maximum_words": classifier.configuration.maximum_words,
+            "vocabulary": classifier.vocabulary.tokens,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _strip_source(model: Any) -> None:
+    """Remove what the exporter notes of this machine: the stack trace of every node."""
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's hints to its developers out of the user's output."""
+    level = logging.root.manager.disable
+    logging.disable(max(level, logging.WARNING))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,1 @@
+"""The figures of the applications chapter, a module a section."""

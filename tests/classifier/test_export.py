@@ -1,0 +1,344 @@
+"""ONNX: the same answers as torch for every shape, and clear errors for everything else."""
+
+import dataclasses
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+
+from companion.classifier.configuration import Configuration
+from companion.classifier.export import export_onnx, quantize_onnx
+from companion.classifier.inference import TextClassifier
+from companion.classifier.model import LSTMClassifier
+from companion.classifier.serving import METADATA_KEY, OnnxClassifier, read_metadata
+from companion.classifier.text import Vocabulary
+from companion.errors import (
+    CheckpointError,
+    DataError,
+    EmptyDocumentError,
+    MissingPackageError,
+    OutputError,
+)
+from tests.conftest import COMMON, TOPICS
+
+WORDS = ["<pad>", "<unk>", *COMMON, *(word for words in TOPICS.values() for word in words)]
+TINY = Configuration(embedding_size=6, hidden_size=5, window=8, embedding_scale=1.0)
+SHAPES = {
+    "windows": TINY,
+    "whole": dataclasses.replace(TINY, window=0),
+    "one direction, last": dataclasses.replace(TINY, window=0, bidirectional=False, pooling="last"),
+    "two layers, max": dataclasses.replace(TINY, window=3, layers=2, pooling="max"),
+    "mean, one word a window": dataclasses.replace(TINY, window=1, pooling="mean"),
+}
+
+
+def untrained(configuration: Configuration, labels: tuple[str, ...] = ("a", "b", "c")) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = LSTMClassifier(len(WORDS), len(labels), configuration)
+        with torch.no_grad():  # so that the answers differ widely
+            for parameter in model.parameters():
+                parameter.mul_(3)
+    return TextClassifier(model.eval(), Vocabulary(WORDS), labels, configuration)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> TextClassifier:
+    return untrained(TINY)
+
+
+@pytest.fixture(scope="module")
+def path(classifier: TextClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_onnx(classifier, tmp_path_factory.mktemp("onnx") / "model.onnx")
+
+
+def texts(count: int = 40, longest: int = 60) -> list[str]:
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(1, longest + 1, count)
+    return [" ".join(generator.choice([*WORDS[2:], "strange"], length)) for length in lengths]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_graph_gives_what_torch_gives_for_every_shape(name: str, tmp_path: Path) -> None:
+    classifier = untrained(SHAPES[name])
+    path = export_onnx(classifier, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(path)
+    generator = np.random.default_rng(0)
+    spread = []
+    for batch in (1, 2, 3, 7):
+        for time in (1, 2, 3, 7, 8, 9, 16, 17, 50):
+            lengths = generator.integers(1, time + 1, batch)
+            lengths[0] = time
+            token_ids = generator.integers(1, len(WORDS), (batch, time))
+            token_ids[np.arange(time) >= lengths[:, None]] = 0
+            inputs = {"token_ids": token_ids, "lengths": lengths}
+            (found,) = session.run(None, inputs)
+            with torch.inference_mode():
+                logits = classifier.model(torch.from_numpy(token_ids), torch.from_numpy(lengths))
+            expected = logits.softmax(dim=1).numpy()
+            np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=f"{batch} × {time}")
+            assert found.dtype == np.float32
+            spread.append(expected.std(axis=0).max())
+    assert max(spread) > 0.05, "if all answers were alike, nothing would be compared"
+
+
+def test_padding_changes_nothing(path: Path) -> None:
+    session = onnxruntime.InferenceSession(path)
+    ids = np.array([[5, 6, 7]])
+    padded = np.pad(ids, ((0, 0), (0, 30)))
+    other = np.pad(ids, ((0, 0), (0, 30)), constant_values=9)
+    lengths = np.array([3])
+    answers = [
+        session.run(None, {"token_ids": each, "lengths": lengths})[0]
+        for each in (ids, padded, other)
+    ]
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-6)
+    np.testing.assert_allclose(answers[0], answers[2], atol=1e-6)
+
+
+def test_the_file_says_its_shapes(path: Path, classifier: TextClassifier) -> None:
+    session = onnxruntime.InferenceSession(path)
+    assert [(each.name, each.shape, each.type) for each in session.get_inputs()] == [
+        ("token_ids", ["batch", "time"], "tensor(int64)"),
+        ("lengths", ["batch"], "tensor(int64)"),
+    ]
+    assert [(each.name, each.shape) for each in session.get_outputs()] == [
+        ("probabilities", ["batch", 3])
+    ]
+    assert read_metadata(path) == {
+        "labels": ["a", "b", "c"],
+        "maximum_words": 10_000,
+        "vocabulary": WORDS,
+    }
+
+
+def test_the_file_tells_nothing_of_this_machine(path: Path) -> None:
+    assert str(Path(__file__).parent.parent).encode() not in path.read_bytes()
+    assert b"site-packages" not in path.read_bytes()
+    assert not any(node.metadata_props or node.doc_string for node in onnx.load(path).graph.node)
+
+
+def test_an_export_leaves_the_classifier_as_it_was(tmp_path: Path) -> None:
+    classifier = untrained(TINY)
+    classifier.model.train()
+    before = {name: value.clone() for name, value in classifier.model.state_dict().items()}
+    export_onnx(classifier, tmp_path / "model.onnx")
+    assert classifier.model.training
+    after = classifier.model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_an_export_is_silent_and_leaves_logging_alone(
+    tmp_path: Path, classifier: TextClassifier, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logging.disable(logging.DEBUG)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = export_onnx(classifier, tmp_path / "model.onnx")
+            quantize_onnx(model, tmp_path / "int8.onnx")
+        assert logging.root.manager.disable == logging.DEBUG
+    finally:
+        logging.disable(logging.NOTSET)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_texts_get_the_answers_of_torch(
+    batch_size: int, path: Path, classifier: TextClassifier
+) -> None:
+    served = OnnxClassifier(path, threads=1)
+    given = texts()
+    found = served.predict_proba(given, batch_size=batch_size)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, classifier.predict_proba(given), atol=1e-5)
+    assert served.predict(given) == classifier.predict(given)
+    assert len(set(served.predict(given))) > 1
+    assert served.labels == ["a", "b", "c"]
+
+
+def test_a_text_is_cut_as_torch_cuts_it(tmp_path: Path) -> None:
+    classifier = untrained(dataclasses.replace(TINY, maximum_words=4))
+    served = OnnxClassifier(export_onnx(classifier, tmp_path / "model.onnx"))
+    given = ["goal match team coach bank bank bank", "goal match team coach"]
+    rows = served.predict_proba(given)
+    np.testing.assert_allclose(rows, classifier.predict_proba(given), atol=1e-5)
+    np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
+
+
+def test_no_texts_have_no_answers(path: Path) -> None:
+    assert OnnxClassifier(path).predict_proba([]).shape == (0, 3)
+    assert OnnxClassifier(path).predict([]) == []
+
+
+def test_what_is_no_text_is_refused(path: Path) -> None:
+    served = OnnxClassifier(path)
+    with pytest.raises(DataError, match="a single string"):
+        served.predict("text")  # type: ignore[arg-type]
+    with pytest.raises(EmptyDocumentError, match="row 2"):
+        served.predict(["text", "?"])
+
+
+def test_small_integers_are_smaller_and_close(tmp_path: Path) -> None:
+    classifier = untrained(
+        dataclasses.replace(TINY, embedding_size=64, hidden_size=48), labels=("a", "b", "c", "d")
+    )
+    model = export_onnx(classifier, tmp_path / "model.onnx")
+    small = quantize_onnx(model, tmp_path / "int8.onnx")
+    assert small == tmp_path / "int8.onnx"
+    assert small.stat().st_size < 0.5 * model.stat().st_size
+    assert read_metadata(small) == read_metadata(model)
+    operators = {node.op_type for node in onnx.load(small).graph.node}
+    assert "DynamicQuantizeLSTM" in operators
+    assert "LSTM" not in operators
+    given = texts()
+    exact = OnnxClassifier(model).predict_proba(given)
+    close = OnnxClassifier(small).predict_proba(given)
+    difference = np.abs(close - exact).max()
+    assert 1e-6 < difference < 0.1
+    weights = [
+        onnx.numpy_helper.to_array(each)
+        for each in onnx.load(small).graph.initializer
+        if each.data_type == onnx.TensorProto.INT8
+    ]
+    assert weights
+    assert max(np.abs(each.astype(int)).max() for each in weights) <= 64, "seven bits"
+
+
+def test_the_same_classifier_gives_the_same_bytes(
+    tmp_path: Path, path: Path, classifier: TextClassifier
+) -> None:
+    assert export_onnx(classifier, tmp_path / "again.onnx").read_bytes() == path.read_bytes()
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, classifier: TextClassifier, path: Path
+) -> None:
+    with pytest.raises(OutputError):
+        export_onnx(classifier, tmp_path / "missing" / "model.onnx")
+    with pytest.raises(OutputError):
+        quantize_onnx(path, tmp_path / "missing" / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("package", "action"),
+    [
+        ("onnx", "export"),
+        ("onnxscript", "export"),
+        ("onnxruntime.quantization", "quantize"),
+        ("onnxruntime", "serve"),
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(
+    package: str,
+    action: str,
+    monkeypatch: pytest.MonkeyPatch,
+    path: Path,
+    classifier: TextClassifier,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'large-models-at-work\[export\]'"):
+        {
+            "export": lambda: export_onnx(classifier, tmp_path / "model.onnx"),
+            "quantize": lambda: quantize_onnx(path, tmp_path / "int8.onnx"),
+            "serve": lambda: OnnxClassifier(path),
+        }[action]()
+    assert not list(tmp_path.iterdir())
+
+
+def test_serving_needs_neither_torch_nor_pandas(path: Path) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = sys.modules['pandas'] = None\n"
+        "from companion.classifier.serving import OnnxClassifier\n"
+        f"print(OnnxClassifier({str(path)!r}).predict_proba(['goal match']).shape)"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert outcome.stdout.strip() == "(1, 3)"
+
+
+def changed(path: Path, target: Path, **changes: Any) -> Path:
+    """Copy an exported file with other metadata."""
+    model = onnx.load(path)
+    metadata = json.loads({each.key: each.value for each in model.metadata_props}[METADATA_KEY])
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata | changes)})
+    onnx.save(model, target)
+    return target
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ["a", "b"]},
+        {"labels": ["a", "b", 3]},
+        {"labels": 3},
+        {"labels": "abc"},
+        {"vocabulary": ["a"]},
+        {"vocabulary": WORDS[2:]},
+        {"vocabulary": [*WORDS, "goal"]},
+        {"vocabulary": [*WORDS, "one too many"]},
+        {"vocabulary": [*WORDS[:-1], 7]},
+        {"vocabulary": None},
+        {"maximum_words": 0},
+        {"maximum_words": "9"},
+        {"maximum_words": True},
+    ],
+    ids=lambda changes: str(changes)[:30],
+)
+def test_metadata_that_does_not_fit_is_refused(
+    changes: dict[str, Any], path: Path, tmp_path: Path
+) -> None:
+    assert read_metadata(changed(path, tmp_path / "same.onnx")) == read_metadata(path)
+    with pytest.raises(CheckpointError, match="export the classifier again"):
+        OnnxClassifier(changed(path, tmp_path / "model.onnx", **changes))
+
+
+def test_a_file_that_is_not_ours_is_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        OnnxClassifier(tmp_path / "missing.onnx")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        OnnxClassifier(tmp_path)
+    broken = tmp_path / "broken.onnx"
+    for content in (b"", b"pickle", path.read_bytes()[:200], path.read_bytes()[:-100]):
+        broken.write_bytes(content)
+        with pytest.raises(CheckpointError, match="broken"):
+            OnnxClassifier(broken)
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    with pytest.raises(CheckpointError, match="not a classifier of this package"):
+        OnnxClassifier(tmp_path / "bare.onnx")
+    with pytest.raises(CheckpointError, match="not a classifier of this package"):
+        quantize_onnx(tmp_path / "bare.onnx", tmp_path / "small.onnx")
+
+
+def test_a_graph_that_reaches_for_another_file_is_refused(path: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    onnx.save(
+        onnx.load(path),
+        tmp_path / "model.onnx",
+        save_as_external_data=True,
+        location="secret",
+        size_threshold=0,
+    )
+    assert secret.stat().st_size > 0
+    with pytest.raises(CheckpointError):
+        OnnxClassifier(tmp_path / "model.onnx")
+
+
+def test_the_table_of_shapes_holds_both_ways_to_read() -> None:
+    assert {bool(each.window) for each in SHAPES.values()} == {True, False}
+    assert pd.Series([each.pooling for each in SHAPES.values()]).nunique() == 4
