@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, listing_effects, soak
+from benchmarks import bbc, finetuning, listing_effects, soak
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -36,15 +36,34 @@ def test_fifty_kills() -> None:
         ledger.check(name, value)
 
 
+@pytest.mark.parametrize(("method", "size", "seed"), finetuning.REPEATED)
+def test_the_fine_tuning(method: str, size: str, seed: int) -> None:
+    for name, (value, _) in finetuning.results(method, size, seed).items():
+        ledger.check(name, value)
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
-    """Every record belongs to a benchmark that the tests above run, or a notebook checks it."""
-    measured_here = {bbc.COMMAND, listing_effects.COMMAND, soak.COMMAND}
+    """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
+
+    Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
+    """
+    measured_here = {bbc.COMMAND, listing_effects.COMMAND, soak.COMMAND, finetuning.COMMAND}
+    slow = set(finetuning.SLOW)
+    assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
     for path in (Path(__file__).parents[1] / "book").rglob("*.ipynb"):
         checked |= set(re.findall(r"([a-z0-9_.]+) = [^\n]*\(recorded, ±", path.read_text("utf-8")))
     unmeasured = [
         record.name
         for record in ledger.load().values()
-        if record.command not in measured_here and record.name not in checked
+        if record.command not in measured_here
+        and record.name not in checked
+        and not (record.command == finetuning.SLOW_COMMAND and _cell(record.name) in slow)
     ]
     assert unmeasured == []
+
+
+def _cell(name: str) -> tuple[str, str, int]:
+    """Read the method, the size and the seed in the name of a record of fine-tuning."""
+    _, method, size, seed, _ = name.split(".")
+    return method, size, int(seed.removeprefix("seed_"))
