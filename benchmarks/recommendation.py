@@ -40,6 +40,8 @@ def results() -> dict[str, tuple[float, float]]:
         for column in ("recall", "ndcg", "coverage"):
             measured[f"recommendation.{key}.{column}"] = (float(means[column][name]), 0.02)
         measured[f"recommendation.{key}.spread"] = (float(spreads[name]), 0.01)
+        seconds = max(float(means["seconds"][name]), 0.01)
+        measured[f"recommendation.{key}.seconds"] = (seconds, 4 * seconds)
     cold, rare = cold_start(data), rare_items(data)
     for name, key in list(KEYS.items())[:4]:
         measured[f"recommendation.cold.{key}.one_like"] = (float(cold[name][1]), 0.02)

@@ -16,7 +16,7 @@ from scipy.stats import kurtosis, norm, skew
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import TimeSeriesSplit, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -31,6 +31,7 @@ __all__ = [
     "Scorecard",
     "SearchStudy",
     "compare_detectors",
+    "compare_scores",
     "cost_curve",
     "credit_study",
     "crossover_grid",
@@ -525,6 +526,32 @@ def credit_study(
         scorecard.probability_of_default(testing[names]),
         pd.Series(regression.predict_proba(testing[names])[:, 1], index=testing.index),
     )
+
+
+def compare_scores(frame: pd.DataFrame, *, seeds: Iterable[int] = range(3)) -> pd.DataFrame:
+    """Measure the area under the ROC curve of :func:`credit_study`, a row a split.
+
+    Args:
+        frame: The customers of :func:`load_default`.
+        seeds: A split each.
+
+    Returns:
+        The columns ``scorecard``, ``regression`` and ``seconds``, the processor time of both.
+    """
+    rows = []
+    for seed in seeds:
+        start = time.process_time()
+        study = credit_study(frame, seed=seed)
+        seconds = time.process_time() - start
+        truth = study.testing["default"]
+        rows.append(
+            {
+                "scorecard": float(roc_auc_score(truth, study.scorecard_default)),
+                "regression": float(roc_auc_score(truth, study.regression_default)),
+                "seconds": seconds,
+            }
+        )
+    return pd.DataFrame(rows, index=pd.Index(list(seeds), name="seed"))
 
 
 @dataclass(frozen=True)
