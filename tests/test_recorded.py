@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, listing_effects, soak
+from benchmarks import bbc, language, listing_effects, soak
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -36,9 +36,15 @@ def test_fifty_kills() -> None:
         ledger.check(name, value)
 
 
+def test_the_small_language_model() -> None:
+    for name, (value, _) in language.llm().items():
+        ledger.check(name, value)
+    assert ledger.recorded("language.llm.shuffled") > 5 * ledger.recorded("language.llm.real")
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it."""
-    measured_here = {bbc.COMMAND, listing_effects.COMMAND, soak.COMMAND}
+    measured_here = {bbc.COMMAND, language.LLM_COMMAND, listing_effects.COMMAND, soak.COMMAND}
     checked = set[str]()
     for path in (Path(__file__).parents[1] / "book").rglob("*.ipynb"):
         checked |= set(re.findall(r"([a-z0-9_.]+) = [^\n]*\(recorded, ±", path.read_text("utf-8")))
