@@ -222,7 +222,8 @@ def load_small_llm() -> tuple[Any, Any]:
 
     where = {"gguf_file": path.name, "local_files_only": True}
     tokenizer = AutoTokenizer.from_pretrained(path.parent, **where)
-    return tokenizer, AutoModelForCausalLM.from_pretrained(path.parent, **where).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(path.parent, **where)
+    return tokenizer, model.eval()
 
 
 @torch.inference_mode()

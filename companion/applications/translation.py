@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from babel.dates import format_date, get_day_names, get_month_names
 from numpy.typing import NDArray
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics.bleu import BLEU
 from torch import Tensor, nn
 from torch.nn import functional
 
