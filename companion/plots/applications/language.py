@@ -42,11 +42,11 @@ def attention_map(weights: ArrayLike, source: str, target: str, ax: Axes | None 
     return named(ax, "Where it looks", "character that was read", "character that it writes")
 
 
-def next_characters(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the chances of the next character, a line a column, from the most probable down."""
+def next_characters(table: pd.DataFrame, first: int = 12, ax: Axes | None = None) -> Axes:
+    """Draw the chances of the next character, a line a column, from the ``first`` most probable."""
     ax = axes_or_new(ax)
     for number, name in enumerate(table):
-        ordered = np.sort(table[name].to_numpy())[::-1]
+        ordered = np.sort(table[name].to_numpy())[::-1][:first]
         style = {"marker": "osD^"[number % 4], "color": colour(number), "markersize": 4}
         ax.plot(range(1, len(ordered) + 1), ordered, label=name, **style)
     ax.legend()
