@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, listing_effects, soak
+from benchmarks import bbc, finetuning, language, listing_effects, soak
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -42,12 +42,20 @@ def test_the_fine_tuning(method: str, size: str, seed: int) -> None:
         ledger.check(name, value)
 
 
+def test_the_small_language_model() -> None:
+    for name, (value, _) in language.llm().items():
+        ledger.check(name, value)
+    assert ledger.recorded("language.llm.shuffled") > 5 * ledger.recorded("language.llm.real")
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
     Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
     """
-    measured_here = {bbc.COMMAND, listing_effects.COMMAND, soak.COMMAND, finetuning.COMMAND}
+    measured_here = {module.COMMAND for module in (bbc, listing_effects, soak, finetuning)} | {
+        language.LLM_COMMAND
+    }
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
