@@ -285,7 +285,9 @@ def learn_by_trial(
         done = False
         while not done:
             best = np.flatnonzero(values[state] == values[state].max())
-            action = int(generator.choice(values.shape[1] if generator.random() < exploring else best))
+            action = int(
+                generator.choice(values.shape[1] if generator.random() < exploring else best)
+            )
             new, reward, ended, cut, _ = environment.step(action)
             target = reward + (0.0 if ended else discount * values[new].max())
             values[state, action] += rate * (target - values[state, action])

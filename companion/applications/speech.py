@@ -92,7 +92,9 @@ class Utterance:
         return " ".join(self.words)
 
 
-def speak(words: Sequence[str], generator: np.random.Generator, *, noise: float = 0.05) -> Utterance:
+def speak(
+    words: Sequence[str], generator: np.random.Generator, *, noise: float = 0.05
+) -> Utterance:
     """Synthesise digits from their formants, by a made-up speaker.
 
     Each call draws a speaker (pitch, length of the vocal tract, pace), a length for each sound, and
