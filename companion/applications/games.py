@@ -3,12 +3,14 @@
 Explained in :doc:`/applications/fields`.
 """
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import label
@@ -21,10 +23,12 @@ __all__ = [
     "TILES",
     "MarkovLevels",
     "NetworkLevels",
+    "agent_study",
     "carve_levels",
     "frozen_lake",
     "is_solvable",
     "learn_by_trial",
+    "level_study",
     "plan",
     "random_policy",
     "success",
@@ -262,7 +266,7 @@ def success(environment: Any, policy: NDArray[Any], *, steps: int = 100) -> floa
 
 
 def learn_by_trial(
-    environment: Any, *, episodes: int = 6000, discount: float = 0.99, seed: int = 0
+    environment: Any, *, episodes: int = 2000, discount: float = 0.99, seed: int = 0
 ) -> NDArray[np.float64]:
     """Learn the worth of each action by playing: tabular Q-learning.
 
@@ -298,5 +302,48 @@ def learn_by_trial(
 
 def random_policy(environment: Any) -> NDArray[np.float64]:
     """Give the policy that takes each action with the same probability."""
-    shape: Sequence[int] = (environment.observation_space.n, environment.action_space.n)
+    shape = (environment.observation_space.n, environment.action_space.n)
     return np.full(shape, 1 / shape[1])
+
+
+def level_study(known: Level, seeds: Iterable[int] = range(3), *, count: int = 300) -> pd.DataFrame:
+    """Let three generators make levels: a row each and seed.
+
+    Args:
+        known: Levels to learn from.
+        seeds: One for each training and drawing.
+        count: Levels drawn.
+
+    Returns:
+        Columns ``solvable``, ``new`` (of the solvable) and ``seconds`` of training; the index is
+        ``generator`` and ``seed``.
+    """
+    rows = []
+    for seed in seeds:
+        rows.append(("rule", seed, *usable(carve_levels(count, 1000 + seed), known), 0.0))
+        for name, make in {
+            "counting": lambda: MarkovLevels(known),
+            "network": lambda seed=seed: NetworkLevels.fit(known, seed=seed),
+        }.items():
+            start = time.process_time()
+            generator: MarkovLevels | NetworkLevels = make()  # type: ignore[operator]
+            seconds = time.process_time() - start
+            rows.append((name, seed, *usable(generator.sample(count, seed), known), seconds))
+    columns = ["generator", "seed", "solvable", "new", "seconds"]
+    return pd.DataFrame(rows, columns=columns).set_index(["generator", "seed"])
+
+
+def agent_study(
+    episodes: Iterable[int] = (300, 1000, 2000), seeds: Iterable[int] = range(5)
+) -> pd.DataFrame:
+    """Give the success after so many games: a row a seed, a column a number of games."""
+    lake = frozen_lake()
+    return pd.DataFrame(
+        {
+            games: [
+                success(lake, learn_by_trial(lake, episodes=games, seed=seed).argmax(axis=1))
+                for seed in seeds
+            ]
+            for games in episodes
+        }
+    )

@@ -1,12 +1,14 @@
-"""Speech: spoken digits from formants, a small CTC network, a template baseline, pocketsphinx.
+"""Speech: synthesised digits from formants, a small CTC network, a template baseline, pocketsphinx.
 
 Explained in :doc:`/applications/fields`.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.signal import istft, stft
@@ -28,6 +30,7 @@ __all__ = [
     "recognise_by_templates",
     "recognise_with_sphinx",
     "speak",
+    "speech_study",
     "split_at_pauses",
     "train_speech",
     "word_error_rate",
@@ -161,7 +164,7 @@ def _resonance(
     return gain
 
 
-def digit_utterances(count: int, seed: int, *, noise: float = 0.05) -> list[Utterance]:
+def digit_utterances(count: int, seed: int, *, noise: float = 0.01) -> list[Utterance]:
     """Speak rows of one to four random digits, each by another speaker.
 
     Args:
@@ -238,7 +241,7 @@ class SpeechNet(nn.Module):
 
 
 def train_speech(
-    utterances: Sequence[Utterance], *, epochs: int = 20, batch: int = 16, seed: int = 0
+    utterances: Sequence[Utterance], *, epochs: int = 30, batch: int = 8, seed: int = 0
 ) -> SpeechNet:
     """Train a network on utterances and their words; where each word lies it is not told.
 
@@ -359,3 +362,17 @@ def word_error_rate(recognised: Sequence[str], utterances: Sequence[Utterance]) 
     metric = WordErrorRate()
     metric.update(list(recognised), [each.text for each in utterances])
     return float(metric.compute())
+
+
+def speech_study(
+    training: Sequence[Utterance], testing: Sequence[Utterance], seeds: Iterable[int] = range(3)
+) -> pd.DataFrame:
+    """Train a network for each seed: a row each with ``error`` (WER), ``seconds``, ``network``."""
+    rows = []
+    for seed in seeds:
+        start = time.process_time()
+        network = train_speech(training, seed=seed)
+        seconds = time.process_time() - start
+        error = word_error_rate(recognise(network, testing), testing)
+        rows.append({"error": error, "seconds": seconds, "network": network})
+    return pd.DataFrame(rows)

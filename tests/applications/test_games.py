@@ -57,7 +57,7 @@ def test_the_network_sees_no_later_tile() -> None:
 
 def test_the_network_learns_one_level_by_heart() -> None:
     level = carve_levels(1, 0)
-    network = NetworkLevels.fit(level, steps=150)
+    network = NetworkLevels.fit(level, steps=400)
     assert usable(network.sample(20, 0), level) == (1.0, 0.0)
 
 
