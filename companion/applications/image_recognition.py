@@ -303,8 +303,8 @@ def _prepare(photograph: ArrayLike, size: int = 224) -> Tensor:
     image = Image.fromarray(np.asarray(photograph, dtype=np.uint8))
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    square = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    square = image.crop((left, top, left + side, top + side))
+    square = square.resize((size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy((np.array(square, dtype=np.float32) - 127) / 128).permute(2, 0, 1)
 
 
