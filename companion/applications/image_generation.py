@@ -21,6 +21,7 @@ from torch.nn import functional
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 __all__ = [
+    "GENERATORS",
     "DiffusionModel",
     "DigitFeatures",
     "Gan",
@@ -342,11 +343,12 @@ GENERATORS: dict[str, Callable[[Tensor, int], Generator]] = {
 
 
 def compare_generators(
-    *, seeds: Iterable[int] = range(3), count: int = 2000
-) -> tuple[pd.DataFrame, dict[str, Tensor]]:
-    """Train each generator, and compare what it makes with digits that none has seen.
+    names: Iterable[str] = tuple(GENERATORS), *, seeds: Iterable[int] = range(3), count: int = 2000
+) -> tuple[pd.DataFrame, dict[str, Generator]]:
+    """Train generators, and compare what they make with digits that none has seen.
 
     Args:
+        names: Which of :data:`GENERATORS`.
         seeds: A start and a sample for each.
         count: How many images each makes.
 
@@ -354,25 +356,25 @@ def compare_generators(
         A row for each generator and seed: ``distance`` (Fréchet, see :func:`frechet_distance`),
         ``rarest`` (the share of the digit that is made least often, 0.1 where all are equal),
         ``nearest`` (see :func:`nearest_distance`) and ``seconds`` of processor time for training.
-        And the images of the last seed.
+        And the generators of the last seed, by name.
     """
     images, _, others, other_digits = digit_images()
     features = DigitFeatures.train_on(others, other_digits)
-    rows, made = [], {}
-    for seed in seeds:
-        for name, train in GENERATORS.items():
+    rows, generators = [], {}
+    for name in names:
+        for seed in seeds:
             start = time.process_time()
-            generator = train(images, seed)
+            generator = generators[name] = GENERATORS[name](images, seed)
             seconds = time.process_time() - start
-            made[name] = generator.sample(count, seed)
+            made = generator.sample(count, seed)
             rows.append(
                 {
                     "generator": name,
                     "seed": seed,
-                    "distance": frechet_distance(features, others, made[name]),
-                    "rarest": digit_counts(features, made[name]).min() / count,
-                    "nearest": nearest_distance(made[name], images),
+                    "distance": frechet_distance(features, others, made),
+                    "rarest": digit_counts(features, made).min() / count,
+                    "nearest": nearest_distance(made, images),
                     "seconds": seconds,
                 }
             )
-    return pd.DataFrame(rows), made
+    return pd.DataFrame(rows), generators
