@@ -145,13 +145,13 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         start = load_pretrained(self.pretrained)
         documents = encode(texts, start.tokenizer, self.maximum_length)
         kept = np.flatnonzero(weights)
-        self.classes_, codes = np.unique(labels[kept], return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, codes = np.unique(labels[kept], return_inverse=True)
+        if len(classes) < 2:
             raise DataError(
-                f"y has one class, {self.classes_[0]!r}; a classifier needs at least two classes"
+                f"y has one class, {classes[0]!r}; a classifier needs at least two classes"
             )
-        self.tokenizer_ = start.tokenizer
-        self.model_ = self._untrained(start.encoder, len(self.classes_), seed)
+        self.model_ = self._untrained(start.encoder, len(classes), seed)
+        self.classes_, self.tokenizer_ = classes, start.tokenizer
         shares = weights[kept] / weights[kept].mean()
         self._train([documents[row] for row in kept], codes, shares, seed)
         return self

@@ -23,12 +23,14 @@ def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         configuration = BertConfig(
             vocab_size=len(vocabulary),
-            hidden_size=16,
+            hidden_size=32,
             num_hidden_layers=3,
             num_attention_heads=2,
             intermediate_size=32,
             max_position_embeddings=64,
-            initializer_range=0.3,
+            initializer_range=0.05,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
         )
         BertModel(configuration).save_pretrained(folder)
     return folder

@@ -23,7 +23,7 @@ from companion.finetuning.model import (
 from companion.finetuning.pretrained import encode, fingerprint, load_pretrained, minilm_folder
 from companion.finetuning.training import Schedule, _rise_and_fall, fine_tune
 
-SIZE, LAYERS = 16, 3  # of the tiny BERT
+SIZE, LAYERS = 32, 3  # of the tiny BERT
 
 
 def fresh(folder: Path) -> EncoderClassifier:
@@ -87,7 +87,7 @@ def test_only_the_last_layers_are_reinitialised(tiny_bert: Path) -> None:
             if isinstance(module, nn.Linear)
         ]
     )
-    assert weights.std().item() == pytest.approx(0.3, rel=0.05)  # the initializer_range
+    assert weights.std().item() == pytest.approx(0.05, rel=0.05)  # the initializer_range
 
 
 def test_a_vector_is_the_mean_over_the_real_tokens(tiny_bert: Path) -> None:
