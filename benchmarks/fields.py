@@ -4,6 +4,7 @@ It takes a minute. The notebook ``book/applications/fields`` measures all of it 
 """
 
 import argparse
+from typing import Any
 
 import torch
 
@@ -24,7 +25,8 @@ def diagnoses() -> Measured:
     """Measure the classifiers over five splits, and what a base rate makes of the best."""
     table = medicine.compare_diagnoses(*medicine.load_tumours())
     groups = table.groupby("model")
-    means, spreads = groups.mean(), groups["balanced"].std()
+    means: Any = groups.mean()
+    spreads: Any = groups["balanced"].std()
     measured: Measured = {}
     for model, key in MODELS.items():
         for column in ["sensitivity", "specificity", "balanced"]:

@@ -197,7 +197,7 @@ class NetworkLevels(nn.Module):
             places = torch.randint(SIDE * SIDE, (256,))
             loss = nn.functional.cross_entropy(network(tiles[rows], places), tiles[rows, places])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         return network

@@ -258,7 +258,7 @@ def train_speech(
     features = [torch.tensor(log_mel(each.sound), dtype=torch.float32) for each in utterances]
     labels = [torch.tensor([1 + DIGITS.index(w) for w in each.words]) for each in utterances]
     for _ in range(epochs):
-        for rows in torch.randperm(len(utterances)).split(batch):
+        for rows in torch.split(torch.randperm(len(utterances)), batch):
             inputs, targets = [features[i] for i in rows], [labels[i] for i in rows]
             scores = network(pad_sequence(inputs, batch_first=True)).transpose(0, 1)
             value = loss(
@@ -305,7 +305,8 @@ def split_at_pauses(sound: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 def _eight_slices(sound: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the mean spectrum of each eighth of a sound, ``(8 * 24,)``."""
     features = log_mel(sound)
-    return np.repeat(features, 8, axis=0).reshape(8, len(features), BANDS).mean(axis=1).ravel()
+    slices = np.repeat(features, 8, axis=0).reshape(8, len(features), BANDS)
+    return np.asarray(slices.mean(axis=1).ravel())
 
 
 def recognise_by_templates(

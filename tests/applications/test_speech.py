@@ -71,7 +71,7 @@ def test_repeats_are_merged_and_blanks_dropped(monkeypatch: pytest.MonkeyPatch) 
 def test_the_network_learns_single_words() -> None:
     generator = np.random.default_rng(0)
     said = [speak([word], generator, noise=0.01) for word in ("six", "nine") * 16]
-    network = train_speech(said, epochs=20, batch=4)
+    network = train_speech(said, epochs=60, batch=4)
     assert word_error_rate(recognise(network, said), said) < 0.2
 
 
