@@ -105,7 +105,7 @@ def _draw(kind: int, x: float, y: float, side: float) -> tuple[Any, Any]:
     """Give the pixels of a shape whose box has its middle at x, y."""
     half = side / 2
     if kind == 0:
-        rows, columns = disk((y, x), half + 0.01, shape=(SIZE, SIZE))
+        rows, columns = disk((y, x), half + 0.5, shape=(SIZE, SIZE))
     elif kind == 1:
         edges = [y - half, y - half, y + half, y + half], [x - half, x + half, x + half, x - half]
         rows, columns = polygon(*edges, shape=(SIZE, SIZE))

@@ -7,6 +7,7 @@ from pycocotools import mask
 
 from companion.applications.object_detection import (
     CELL,
+    KINDS,
     Detections,
     GridDetector,
     box_iou,
@@ -115,8 +116,9 @@ def test_scenes_repeat_and_their_boxes_hold_the_shapes() -> None:
     for image, each in zip(images, truth, strict=True):
         bright = (image > 0.42).nonzero()  # rows and columns; the ground is 0.2 with noise of 0.05
         left, top, right, bottom = each.boxes[0].tolist()
-        assert bright.amin(dim=0).tolist() == pytest.approx([top, left], abs=1)
-        assert bright.amax(dim=0).tolist() == pytest.approx([bottom - 1, right - 1], abs=1)
+        slack = 1 if each.kinds[0] == KINDS.index("triangle") else 0  # its tip is thin
+        assert bright.amin(dim=0).tolist() == pytest.approx([top, left], abs=slack)
+        assert bright.amax(dim=0).tolist() == pytest.approx([bottom - 1, right - 1], abs=slack)
 
 
 def test_components_find_single_shapes() -> None:

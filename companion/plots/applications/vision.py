@@ -23,7 +23,7 @@ def photo_answers(photos: Mapping[str, NDArray[np.uint8]], answers: pd.DataFrame
         answers: Columns ``photograph``, ``answer`` and ``probability``.
     """
     rows = -(-len(photos) // 3)
-    figure, axes = plt.subplots(rows, 3, figsize=(9, 3.4 * rows), layout="constrained")
+    figure, axes = plt.subplots(rows, 3, figsize=(7.5, 3 * rows), layout="constrained")
     for ax, (name, photo) in zip(axes.flat, photos.items(), strict=False):
         side, height, width = min(photo.shape[:2]), *photo.shape[:2]
         top, left = (height - side) // 2, (width - side) // 2
@@ -59,7 +59,9 @@ def scenes(
             corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
             edge = colour((1, 2, 4)[number])
             ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=edge, linewidth=2))
-            ax.text(left, top - 1, word, color="white", fontsize=7, backgroundcolor=(0, 0, 0, 0.6))
+            ax.text(
+                left, max(top, 5), word, color="white", fontsize=7, backgroundcolor=(0, 0, 0, 0.6)
+            )
         ax.set_title(title, fontsize="medium")
         ax.set_axis_off()
     return figure
