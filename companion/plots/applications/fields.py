@@ -55,6 +55,7 @@ def speech_alignment(
         cmap="viridis",
         extent=(0, end, 0, features.shape[1]),
     )
+    above.grid(visible=False)
     named(above, "What the network hears", "time (s)", "mel band")
     times = np.arange(len(probabilities)) * seconds
     said = [place for place in range(1, len(names) + 1) if probabilities[:, place].max() > 0.5]
