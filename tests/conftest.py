@@ -1,6 +1,7 @@
 """Small, seeded data that every test may use, and how many examples hypothesis tries."""
 
 import os
+import signal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,11 @@ from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits, split_corpus
 
 torch.set_num_threads(1)
+
+# A run in the background starts with Ctrl-C ignored, and its children inherit that; the tests of
+# Ctrl-C need the ordinary handler.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `make test` tries the same 200 examples every time, so that it fails only when the code changes.
 # HYPOTHESIS_PROFILE=nightly looks for new ones.

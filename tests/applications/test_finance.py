@@ -8,7 +8,10 @@ from scipy.stats import norm
 from companion.applications.finance import (
     TRADING_DAYS,
     Scorecard,
+    compare_detectors,
+    compare_scores,
     cost_curve,
+    credit_study,
     crossover_positions,
     crossover_returns,
     deflated_sharpe,
@@ -16,7 +19,10 @@ from companion.applications.finance import (
     group_rates,
     load_default,
     load_sp500,
+    next_day_accuracy,
+    search_study,
     sharpe,
+    shuffled_prices,
     walk_forward,
 )
 from companion.errors import DataError
@@ -197,3 +203,53 @@ def test_the_walk_chooses_on_the_past_alone() -> None:
     assert used.loc[200:299].equals(returns["a"].loc[200:299].rename(used.name))
     with pytest.raises(DataError, match="400 days of returns"):
         walk_forward(returns, training_days=400, test_days=10)
+
+
+def test_every_detector_is_measured_on_every_split() -> None:
+    frame = load_default().iloc[:3_000]
+    table = compare_detectors(frame, miss=500, alarm=25, seeds=(0,))
+    assert table.index.get_level_values("detector").tolist()[0] == "nobody is a fraud"
+    assert len(table) == 4
+    nobody, logistic = table.iloc[0], table.loc[("logistic regression", 0)]
+    assert nobody["average_precision"] == pytest.approx(1 - nobody["accuracy"], abs=1e-6)
+    assert logistic["average_precision"] > 0.3
+    assert logistic["cost"] < nobody["cost"]
+
+
+def test_a_score_is_measured_on_customers_that_it_has_not_seen() -> None:
+    study = credit_study(load_default(), features=("balance", "student"))
+    assert len(study.testing) == 3_000
+    assert set(study.scorecard.points["feature"]) == {"balance", "student"}
+    table = compare_scores(load_default(), seeds=(0,))
+    assert 0.9 < table["scorecard"][0] < 1
+    assert table["regression"][0] == pytest.approx(table["scorecard"][0], abs=0.03)
+
+
+def test_a_search_follows_the_best_of_the_past() -> None:
+    changes = np.random.default_rng(0).normal(0.0003, 0.01, 1_400)
+    prices = pd.Series(100 * np.cumprod(1 + changes), index=pd.bdate_range("2000", periods=1_400))
+    study = search_study(prices)
+    assert study.past[study.best] == study.best_past == study.past.max()
+    assert study.future[study.best] == study.best_future
+    assert study.middle == prices.index[700]
+    assert 0 <= study.deflated <= 1
+    assert study.returns.shape == (1_400, 462)
+
+
+def test_shuffled_prices_keep_their_returns_and_lose_their_order() -> None:
+    prices = load_sp500()
+    shuffled = shuffled_prices(prices, seed=0)
+    assert shuffled.index.equals(prices.index)
+    assert shuffled.iloc[0] == prices.iloc[0]
+    np.testing.assert_allclose(
+        np.sort(shuffled.pct_change().to_numpy()[1:]), np.sort(prices.pct_change().to_numpy()[1:])
+    )
+    assert not np.allclose(shuffled, prices)
+
+
+def test_the_next_day_is_predicted_from_the_past_alone() -> None:
+    """Days that alternate are foreseen; the baseline is right half of the time."""
+    prices = pd.Series(100 * np.cumprod(np.where(np.arange(400) % 2, 1.01, 0.995)))
+    table = next_day_accuracy(prices, lags=2, folds=2)
+    assert table["gradient boosting"].min() > 0.95
+    assert table["always up"].tolist() == pytest.approx([0.5, 0.5], abs=0.02)
