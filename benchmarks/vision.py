@@ -92,7 +92,7 @@ def generation() -> Measured:
     table, _ = image_generation.compare_generators()
     measured: Measured = {}
     for name, key in GENERATORS.items():
-        wide = {"gan": 1.0, "collapsed": 10.0, "diffusion": 0.05}.get(key, 0.02)
+        wide = {"gan": 0.6, "collapsed": 15.0, "diffusion": 0.05}.get(key, 0.02)
         tolerances = {"distance": wide, "rarest": 0.03, "nearest": 0.4 if wide > 0.1 else 0.05}
         measured |= summary(table, "generator", {name: key}, topic, tolerances)
     seconds = float(table.groupby("generator")["seconds"].mean()["diffusion"])

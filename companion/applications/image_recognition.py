@@ -129,14 +129,14 @@ class DigitNetwork(nn.Module):
             nn.Conv2d(1, 16, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),  # (batch, 16, 14, 14)
-            InceptionBlock(16, 16, (16, 24), (4, 8), 16),
+            InceptionBlock(16, 16, (8, 24), (4, 8), 16),
             nn.MaxPool2d(2),  # (batch, 64, 7, 7)
-            nn.Conv2d(64, 64, 3),
-            nn.ReLU(),  # (batch, 64, 5, 5)
+            nn.Conv2d(64, 48, 3),
+            nn.ReLU(),  # (batch, 48, 5, 5)
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
             nn.Dropout(0.3),
-            nn.Linear(256, classes),
+            nn.Linear(192, classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
