@@ -34,7 +34,7 @@ from companion.files import write_atomically
 sys.path.insert(0, str(Path(__file__).parent))
 from notebook_checks import problems
 
-CELL_TIMEOUT = 120
+CELL_TIMEOUT = 600
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What front ends add to cells and readers do not need.
 EPHEMERAL = frozenset(
