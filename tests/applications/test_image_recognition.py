@@ -90,7 +90,7 @@ def test_the_network_learns_digits_and_repeats_itself() -> None:
     images, digits = load_mnist()
     few = np.concatenate([np.flatnonzero(digits == digit)[:100] for digit in range(2)])
     first, again = (
-        compare_classifiers(images[few], digits[few], seeds=[0], epochs=12).drop(columns="seconds")
+        compare_classifiers(images[few], digits[few], seeds=[0], epochs=20).drop(columns="seconds")
         for _ in range(2)
     )
     assert first.equals(again)
