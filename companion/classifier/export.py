@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier, pool
-from companion.classifier.serving import METADATA_KEY, read_metadata
+from companion.classifier.serving import METADATA_KEY, OnnxClassifier, read_metadata
 from companion.classifier.text import PADDING_ID
 from companion.errors import MissingPackageError
 from companion.files import write_atomically
 
-__all__ = ["export_onnx", "quantize_onnx"]
+__all__ = ["compare_exports", "export_onnx", "quantize_onnx"]
 
 _INSTALL = "pip install 'large-models-at-work[export]'"
 _OPSET = 20
@@ -211,3 +213,43 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(level)
+
+
+def compare_exports(classifier: TextClassifier, test: pd.DataFrame) -> dict[str, float]:
+    """Compare a classifier with its ONNX file, and that with its 8-bit copy.
+
+    Args:
+        classifier: The trained classifier.
+        test: The columns ``text`` and ``label``.
+
+    Returns:
+        ``onnx_difference`` and ``int8_difference``: the largest difference of a probability from
+        torch's. ``int8_accuracy_loss``: the accuracy of torch minus that of int8.
+        ``int8_changed_answers``: the share of the texts with another answer. ``int8_size``: the
+        size of the 8-bit file, as a share of that of the whole one.
+    """
+    texts, labels = test["text"].tolist(), test["label"].to_numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = export_onnx(classifier, Path(folder) / "model.onnx")
+        small = quantize_onnx(whole, Path(folder) / "int8.onnx")
+        size = small.stat().st_size / whole.stat().st_size
+        answers = [
+            each.predict_proba(texts)
+            for each in (
+                classifier,
+                OnnxClassifier(whole, threads=1),
+                OnnxClassifier(small, threads=1),
+            )
+        ]
+    by_torch, by_onnx, by_int8 = answers
+    names = np.asarray(classifier.labels, dtype=object)
+    predicted = {"torch": names[by_torch.argmax(axis=1)], "int8": names[by_int8.argmax(axis=1)]}
+    return {
+        "onnx_difference": float(np.abs(by_onnx - by_torch).max()),
+        "int8_difference": float(np.abs(by_int8 - by_torch).max()),
+        "int8_accuracy_loss": float(
+            (predicted["torch"] == labels).mean() - (predicted["int8"] == labels).mean()
+        ),
+        "int8_changed_answers": float((predicted["torch"] != predicted["int8"]).mean()),
+        "int8_size": size,
+    }
