@@ -341,8 +341,8 @@ tags:
 
 # A text classifier
 
-An LSTM with {parameters:,} parameters and a vocabulary of {tokens} tokens that gives a text one of 3 classes: \
-`film`, `money`, `sport`. It was made with *Large Models at Work*.
+An LSTM with {parameters:,} parameters and a vocabulary of {tokens} tokens that gives a text \
+one of 3 classes: `film`, `money`, `sport`. It was made with *Large Models at Work*.
 
 ## How to use it
 
@@ -363,7 +363,8 @@ Six "reports".
 
 ## How good it is
 
-On 6 documents that took no part in the training; in brackets the 95 % interval for another such set of documents.
+On 6 documents that took no part in the training; in brackets the 95 % interval for \
+another such set of documents.
 
 | | accuracy | macro F1 | log loss |
 |---|---|---|---|
@@ -376,8 +377,8 @@ On 6 documents that took no part in the training; in brackets the 95 % interval 
 
 ## Where not to trust it
 
-- It has no answer "none of these": every text gets one of its 3 classes. Watch the share of words that it does not \
-know.
+- It has no answer "none of these": every text gets one of its 3 classes. Watch the share of \
+words that it does not know.
 - It knows the language, the topics and the time of its training documents, and no others.
 - It reads the first 10,000 words of a text.
 - Short texts.
