@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check lint train lab notebooks benchmark soak clean
+.PHONY: help book offline test check lint train lab notebooks benchmark soak clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ help:  ## say what each target does
 book: .venv/with-book  ## build the HTML into _build/html; no notebook is run
 	$(BIN)/jupyter-book build book --all -W -n --keep-going
 	@echo "Open $(CURDIR)/$(HTML)/index.html"
+
+offline: book  ## put the HTML into one zip file, to be read without a server or a network
+	$(BIN)/python -m zipfile -c _build/large-models-at-work.zip $(HTML)/
+	@echo "Unpack _build/large-models-at-work.zip anywhere and open html/index.html"
 
 test: lint  ## run every test and every notebook, and measure every recorded number again
 	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95

@@ -198,6 +198,10 @@ def test_with_an_address_the_buttons_appear(published: Path) -> None:
     assert any(link.startswith("https://github.com/someone/book/issues/new") for link in links)
     assert any(link.startswith("https://mybinder.org/v2/gh/someone/book/main") for link in links)
     assert any(link.startswith("https://colab.research.google.com/") for link in links)
+    (colab,) = [link for link in links if link.startswith("https://colab.research.google.com/")]
+    path = colab.removeprefix("https://colab.research.google.com/github/someone/book/blob/main/")
+    assert (published / path).is_file(), "it opens a file of the tree"
+    assert path.endswith(".ipynb")
     evidence = soup(published, "reference/claims").find(id="claim-S2").find("a")
     assert evidence["href"] == "https://github.com/someone/book/blob/main/tests/test_a.py#L1"
 
