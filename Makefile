@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book offline test check lint train lab notebooks benchmark soak clean
+.PHONY: help book offline test check lint train lab notebooks benchmark soak mutants clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +56,12 @@ benchmark: .venv/with-book  ## measure the recorded numbers again and write them
 soak: .venv/with-book  ## kill a training 50 times, half of them as it saves, and compare the weights in the end
 	$(BIN)/python -m benchmarks.soak --record
 
+mutants: .venv/with-soak  ## change the pipeline in thousands of places, and count the changes that no test notices
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
 clean:  ## remove what was built: the HTML, the models, the environment
-	rm -rf _build models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _build mutants models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/with-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
