@@ -45,7 +45,8 @@ class TransformerBlock(nn.Module):
         )
         scores = queries @ keys.transpose(2, 3) * queries.shape[-1] ** -0.5
         weights = self._drop(torch.softmax(scores, dim=-1))
-        return (weights @ values).transpose(1, 2).flatten(2)
+        joined: Tensor = (weights @ values).transpose(1, 2).flatten(2)
+        return joined
 
     def _drop(self, values: Tensor) -> Tensor:
         # As a GPU does it, with a mask of one byte a number; functional.dropout on a CPU takes two.
