@@ -3,7 +3,6 @@
 import functools
 import http.server
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,13 +17,6 @@ from bs4 import BeautifulSoup
 from justhtml import JustHTML
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-)
 # What a browser fetches by itself when it opens a page.
 FETCHED = (
     ("script", "src"),
@@ -280,20 +272,8 @@ NARROW = {
 SOURCE = "_modules/companion/ledger.html"
 # Bytes that a page loads beside its text and figures: without formulas, and with MathJax.
 BUDGET, BUDGET_WITH_FORMULAS = 1_000_000, 1_900_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The machine's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("needs a chromium: sudo apt install chromium")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="needs playwright: pip install playwright"
-    )
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield opened
-        opened.close()
+# The weights of the live classifier are the content of its page, and have a budget of their own.
+MODEL, MODEL_PAGE, MODEL_BUDGET = "model.js", "project/live.html", 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -384,8 +364,14 @@ def test_every_page_in_a_browser(
         if loaded > (BUDGET_WITH_FORMULAS if written else BUDGET):
             visit.faults.append(f"{loaded:,} bytes beside its text and figures")
         faults += [f"{name}: {fault}" for fault in visit.faults]
+        loads_model = any(urlsplit(url).path.endswith(f"/{MODEL}") for url in visit.requests)
+        if loads_model != (name == MODEL_PAGE):
+            faults.append(f"{name}: {'loads' if loads_model else 'lacks'} {MODEL}")
         visit.tab.close()
     assert faults == []
+    assert (
+        sum(file.stat().st_size for file in (html / "_static" / "scripts").iterdir()) < MODEL_BUDGET
+    )
 
 
 def weight(html: Path, server: str, requests: set[str]) -> int:
@@ -399,7 +385,7 @@ def weight(html: Path, server: str, requests: set[str]) -> int:
         if file.is_file()
         and file.suffix != ".html"
         and file.parent.name != "_images"
-        and file.name != "searchindex.js"
+        and file.name not in ("searchindex.js", MODEL)
     )
 
 
