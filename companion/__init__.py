@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.inference import TextClassifier
     from companion.classifier.training import train
+    from companion.clinic.checker import check
     from companion.errors import CompanionError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "TextClassifier",
     "__version__",
     "baselines",
+    "check",
     "evaluate",
     "load_classifier",
     "load_corpus",
@@ -48,6 +50,7 @@ _HOMES = {
     "NewsClassifier": "companion.classifier.estimator",
     "TextClassifier": "companion.classifier.inference",
     "baselines": "companion.classifier.evaluation",
+    "check": "companion.clinic.checker",
     "evaluate": "companion.classifier.evaluation",
     "load_classifier": "companion.classifier.checkpoint",
     "load_corpus": "companion.classifier.corpus",
