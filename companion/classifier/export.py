@@ -8,8 +8,10 @@ is ``book/_scripts/companion.js``.
 import base64
 import contextlib
 import copy
+import dataclasses
 import json
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -25,11 +27,18 @@ from torch.nn import functional
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier, pool
 from companion.classifier.serving import METADATA_KEY, OnnxClassifier, read_metadata
-from companion.classifier.text import PADDING_ID
-from companion.errors import MissingPackageError
+from companion.classifier.text import PADDING_ID, Vocabulary
+from companion.errors import DataError, MissingPackageError
 from companion.files import write_atomically
 
-__all__ = ["compare_exports", "export_onnx", "export_web", "quantize_onnx", "quantize_rows"]
+__all__ = [
+    "compare_exports",
+    "export_onnx",
+    "export_web",
+    "quantize_onnx",
+    "quantize_rows",
+    "shrink_vectors",
+]
 
 _INSTALL = "pip install 'large-models-at-work[export]'"
 _OPSET = 20
@@ -292,6 +301,47 @@ def export_web(classifier: TextClassifier, path: str | Path) -> Path:
     path = Path(path)
     write_atomically(path, f"window.CompanionModel = {text};\n".encode())
     return path
+
+
+def shrink_vectors(classifier: TextClassifier, *, words: int, size: int) -> TextClassifier:
+    """Copy a classifier with fewer and shorter word vectors, without training it again.
+
+    The rarest words become unknown. A word vector matters only by what it adds to the sums of the
+    gates, and these products are nearly of low rank: the largest directions of their singular value
+    decomposition become the new vectors, and the first layer reads them by the others.
+
+    Args:
+        classifier: The trained classifier.
+        words: How many token ids are left.
+        size: How many numbers a word vector has then.
+
+    Returns:
+        Another classifier, on the CPU.
+
+    Raises:
+        DataError: If it has fewer words or shorter vectors already.
+    """
+    old = classifier.model
+    if not (2 < words <= len(classifier.vocabulary) and 0 < size <= old.embedding.embedding_dim):
+        raise DataError(
+            f"{words} words with vectors of {size} are no part of {len(classifier.vocabulary)} "
+            f"words with vectors of {old.embedding.embedding_dim}; choose fewer"
+        )
+    configuration = dataclasses.replace(classifier.configuration, embedding_size=size)
+    model = LSTMClassifier(words, len(classifier.labels), configuration).eval()
+    state = {name: tensor.detach().cpu() for name, tensor in old.state_dict().items()}
+    readers = [name for name in state if re.fullmatch(r"layers\.0\..*\.weight_ih_l0", name)]
+    vectors, weights = state["embedding.weight"][:words], torch.cat([state[n] for n in readers])
+    left, strengths, right = torch.linalg.svd(
+        vectors.double() @ weights.double().T, full_matrices=False
+    )
+    state["embedding.weight"] = left[:, :size] * strengths[:size]
+    state["embedding.weight"][PADDING_ID] = 0
+    for name, part in zip(readers, right[:size].T.chunk(len(readers)), strict=True):
+        state[name] = part
+    model.load_state_dict(state)
+    vocabulary = Vocabulary(classifier.vocabulary.tokens[:words])
+    return TextClassifier(model, vocabulary, classifier.labels, configuration)
 
 
 def quantize_rows(classifier: TextClassifier) -> TextClassifier:

@@ -16,7 +16,9 @@ import pytest
 import regex
 import torch
 
+from companion import ledger
 from companion.classifier.configuration import Configuration
+from companion.classifier.corpus import load_corpus, split_corpus
 from companion.classifier.export import export_web, quantize_rows
 from companion.classifier.inference import TextClassifier
 from companion.classifier.listing import STAGES, cleanings, glue, padding_amnesia
@@ -355,6 +357,15 @@ def test_the_published_model_gives_what_torch_gives(browser: Any, tmp_path: Path
     np.testing.assert_allclose(answers, classifier.predict_proba(HEADLINES), atol=1e-5)
     labels = [content["labels"][row.argmax()] for row in answers]
     assert labels[:3] == ["business", "sports", "politics"]
+
+
+def test_the_published_model_is_the_one_that_was_measured() -> None:
+    """Its accuracy on the test documents of its own split, with its 8-bit weights."""
+    _, classifier = published()
+    test = split_corpus(load_corpus("bbc"), seed=0).test
+    right = np.array(classifier.predict(test["text"].tolist())) == test["label"].to_numpy()
+    recorded = ledger.load(ROOT / "book" / "results")["live.page.seed_0"]
+    assert right.mean() == pytest.approx(recorded.value, abs=0.003), "one document at the most"
 
 
 # ---- the figures ----
