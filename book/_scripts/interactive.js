@@ -83,7 +83,7 @@ window.CompanionPage = (function () {
 
   /* ---- a chart on two axes ---- */
 
-  const WIDTH = 360, LEFT = 52, RIGHT = 10, TOP = 12, BOTTOM = 34;
+  const WIDTH = 360, LEFT = 58, RIGHT = 18, TOP = 12, BOTTOM = 38;
 
   // An axis is {min, max, label, log, ticks}.
   function place(axis, from, to) {
@@ -128,11 +128,14 @@ window.CompanionPage = (function () {
       svg.append(shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: toY(value), y2: toY(value) }));
       svg.append(shape("text", { x: LEFT - 4, y: toY(value) + 4, "text-anchor": "end" }, (y.show || tickText)(value, y)));
     }
-    for (const value of ticks(x))
-      svg.append(shape("text", { x: toX(value), y: height - BOTTOM + 14, "text-anchor": "middle" }, (x.show || tickText)(value, x)));
-    svg.append(shape("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: height - 4, "text-anchor": "middle" }, x.label));
+    const down = x.stagger ? 14 : 0;
+    ticks(x).forEach((value, count) => {
+      const at = { x: toX(value), y: height - BOTTOM + 14 + (count % 2 ? down : 0), "text-anchor": "middle" };
+      svg.append(shape("text", at, (x.show || tickText)(value, x)));
+    });
+    svg.append(shape("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: height - 5, "text-anchor": "middle" }, x.label));
     svg.append(shape("text", {
-      x: -(TOP + height - BOTTOM) / 2, y: 10, transform: "rotate(-90)", "text-anchor": "middle",
+      x: -(TOP + height - BOTTOM) / 2, y: 12, transform: "rotate(-90)", "text-anchor": "middle",
     }, y.label));
     const inside = shape("g", { "clip-path": `url(#${clip})` });
     const over = shape("g", {});
@@ -338,7 +341,7 @@ window.CompanionPage = (function () {
     controls.append(again);
     function draw() {
       const at = repaired.value, rung = rungs[at];
-      const plot = chart({ min: -0.5, max: stages.length - 0.5, label: "stage of the program", ticks: range(stages.length), show: (k) => (stages[k].length > 7 ? "valid." : stages[k]) },
+      const plot = chart({ min: -0.5, max: stages.length - 0.5, label: "", ticks: range(stages.length), stagger: true, show: (k) => stages[k] },
         { min: 0, max: rungs.length + 1, label: "rung", ticks: [1, 5, 9, 13, 17] });
       const places = rungs.map((each, number) => [stages.indexOf(each.stage), number + 1]);
       plot.line(places, "quiet");
@@ -379,11 +382,11 @@ window.CompanionPage = (function () {
     function draw() {
       const values = Object.values(inputs).map((input) => input.value);
       const count = C.transformerParameters(...values, kind);
-      const plot = chart({ min: 1e5, max: 1e14, log: true, label: "parameters (log scale)" }, { min: 0, max: 1, label: "", ticks: [] }, 130);
+      const plot = chart({ min: 1e5, max: 1e13, log: true, label: "parameters (log scale)" }, { min: 0, max: 1, label: "", ticks: [] }, 130);
       plot.band(threshold, 1e12);
       for (const parameters of Object.values(systems)) plot.upright(parameters, "mark");
       plot.dot([count, 0.5], "dot second", 7);
-      plot.text([threshold, 1], "“large”, says the article", "start", [4, 12]);
+      plot.text([threshold, 1], "“large”, says the article", "start", [4, 13]);
       plot.text([count, 0.5], preset.value, count > 1e9 ? "end" : "start", [count > 1e9 ? -11 : 11, 4]);
       const bytes = count * sizes[size.value], unit = bytes >= 1e9 ? [1e9, "GB"] : [1e6, "MB"];
       show(`${whole(count)} parameters: ${count >= threshold ? "large" : "not large"} by the article's definition. ` +

@@ -114,17 +114,23 @@ window.CompanionPage.figures["live-classifier"] = function (root) {
     showHeat(steps, strips[strip.value]);
   }
 
+  // The red, green and blue of a colour of the style sheet, which the dark page has lighter.
+  function colour(name) {
+    const value = getComputedStyle(root).getPropertyValue(name).trim();
+    return [1, 3, 5].map((start) => parseInt(value.slice(start, start + 2), 16));
+  }
+  new MutationObserver(showInside).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+
   // A picture with a column a word and a row a unit: orange below 0, blue above.
   function showHeat(steps, name) {
     const size = model.settings.hidden_size, canvas = element("canvas", { width: steps.length, height: size, role: "img" });
     canvas.setAttribute("aria-label", `${strip.value} of all ${size} units, a column for each of ${steps.length} words, a row for each unit; the table above has the numbers.`);
     const context = canvas.getContext("2d"), image = context.createImageData(steps.length, size);
     const most = Math.max(...steps.map((step) => Math.max(...step[name].map(Math.abs)))) || 1;
+    const above = colour("--first"), below = colour("--second");
     steps.forEach((step, column) => step[name].forEach((value, row) => {
-      const share = Math.min(1, Math.abs(value) / most), colour = value < 0 ? [213, 94, 0] : [0, 114, 178];
-      const place = 4 * (row * steps.length + column);
-      colour.forEach((part, channel) => { image.data[place + channel] = Math.round(255 + (part - 255) * share); });
-      image.data[place + 3] = 255;
+      const shade = [...(value < 0 ? below : above), Math.round(255 * Math.abs(value) / most)];
+      image.data.set(shade, 4 * (row * steps.length + column));
     }));
     context.putImageData(image, 0, 0);
     heat.replaceChildren(canvas, element("p", { class: "interactive-note" },
