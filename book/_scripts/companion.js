@@ -186,6 +186,38 @@ window.Companion = (function () {
     return kind === "gpt" ? shared : shared + 2 * width + width ** 2 + width;
   }
 
+  /* ---- what training takes: companion.questions ---- */
+
+  const ASSUMED = ["utilisation", "power_share", "pue", "kg_per_kwh", "price_per_hour"];
+
+  // constants.assumptions: the cheapest, the usual and the dearest; what is chosen holds in all three.
+  function assumptions(constants, chosen = {}) {
+    const sides = { low: ["high", "low"], value: ["value", "value"], high: ["low", "high"] };
+    const found = {};
+    for (const [side, [use, other]] of Object.entries(sides)) {
+      found[side] = {};
+      for (const name of ASSUMED)
+        found[side][name] = chosen[name] ?? constants[name][name === "utilisation" ? use : other];
+    }
+    return found;
+  }
+
+  // compute.training_cost
+  function trainingCost(parameters, tokens, accelerator, count, assumed) {
+    const flop = 6 * parameters * tokens;
+    const seconds = flop / (count * accelerator.flop_per_second * assumed.utilisation);
+    const hours = count * seconds / 3600;
+    const watts = accelerator.watts === null ? NaN : accelerator.watts * assumed.power_share;
+    const kwh = hours * watts * assumed.pue / 1000;
+    return { flop, days: seconds / 86400, hours, kwh, carbon_kg: kwh * assumed.kg_per_kwh, money: hours * assumed.price_per_hour };
+  }
+
+  // compute.training_memory without activations, and compute.accelerators_needed
+  function trainingMemory(parameters, accelerator, constants) {
+    const bytes = constants.training_bytes_per_parameter.value * parameters;
+    return { bytes, accelerators: Math.max(1, Math.ceil(bytes / (0.9 * accelerator.memory_bytes))) };
+  }
+
   /* ---- the classifier: companion.classifier.model, from a file of export_web ---- */
 
   function bytes(base64) {
@@ -331,7 +363,8 @@ window.Companion = (function () {
   }
 
   return {
-    ACTIVATIONS, Classifier, amnesia, causalMask, cleanings, descend, fullMask, glue, latch, regime,
-    sigmoid, softmax, spellOut, stepsUntil, tokenize, transformerParameters,
+    ACTIVATIONS, Classifier, amnesia, assumptions, causalMask, cleanings, descend, fullMask, glue, latch, regime,
+    sigmoid, softmax, spellOut, stepsUntil, tokenize, trainingCost, trainingMemory,
+    transformerParameters,
   };
 })();

@@ -71,12 +71,13 @@ window.CompanionPage = (function () {
     return input;
   }
 
-  function number(box, name, { min, max, value }, changed) {
-    const input = element("input", { type: "number", min, max, value, step: 1, inputmode: "numeric" });
+  function number(box, name, { min, max, value, step = 1 }, changed) {
+    const input = element("input", { type: "number", min, max, value, step, inputmode: step === 1 ? "numeric" : "decimal" });
+    const round = (wanted) => (step === 1 ? Math.round(wanted) : wanted);
     input.addEventListener("input", changed);
     box.append(labelled(name, input));
     return {
-      get value() { return Math.min(max, Math.max(min, Math.round(Number(input.value)) || min)); },
+      get value() { return Math.min(max, Math.max(min, round(Number(input.value)) || min)); },
       set value(wanted) { input.value = wanted; },
     };
   }
@@ -393,6 +394,35 @@ window.CompanionPage = (function () {
         `${short(bytes / unit[0], 3)} ${unit[1]} of weights, ${short(2 * count, 3)} operations a token. The lines are the systems that the article names.`, plot.svg);
     }
     choose();
+  };
+
+  figures["compute"] = function (root, { constants, accelerators, grids_kg_per_kwh: grids }) {
+    const { controls, show } = frame(root, "Try it: what does a training run take?");
+    const parameters = number(controls, "parameters, in billions", { min: 0.0001, max: 100000, value: 7, step: "any" }, draw);
+    const tokens = number(controls, "tokens, in billions", { min: 0.0001, max: 1000000, value: 140, step: "any" }, draw);
+    const names = Object.fromEntries(Object.entries(accelerators).map(([key, each]) => [each.name, key]));
+    const kind = select(controls, "accelerator", Object.keys(names), draw);
+    kind.value = accelerators.h100.name;
+    const count = number(controls, "how many of them", { min: 1, max: 1000000, value: 64 }, draw);
+    const wide = "all that were reported";
+    const grid = select(controls, "electricity", [wide, ...Object.keys(grids)], draw);
+    const price = number(controls, "price of an hour of one", { min: 0, max: 1000, value: constants.price_per_hour.value, step: "any" }, draw);
+    const big = (value) => (Number.isNaN(value) ? "not known" : value >= 1e7 ? short(value, 2) : value >= 100 ? whole(Number(value.toPrecision(2))) : short(value, 2));
+    function draw() {
+      const chosen = { price_per_hour: price.value };
+      if (grid.value !== wide) chosen.kg_per_kwh = grids[grid.value];
+      const sides = C.assumptions(constants, chosen), accelerator = accelerators[names[kind.value]];
+      const n = 1e9 * parameters.value, d = 1e9 * tokens.value;
+      const costs = ["low", "value", "high"].map((side) => C.trainingCost(n, d, accelerator, count.value, sides[side]));
+      const lines = { "operations": "flop", "days": "days", "hours of one accelerator": "hours", "kWh": "kwh", "kg of CO2e": "carbon_kg", "money": "money" };
+      const rows = Object.entries(lines).map(([name, key]) => [name, ...costs.map((cost) => big(cost[key]))]);
+      const memory = C.trainingMemory(n, accelerator, constants), usual = costs[1];
+      show(`${big(usual.flop)} operations: about ${big(usual.days)} days, from ${big(costs[0].days)} to ${big(costs[2].days)}, and ${big(usual.money)} in the currency of your price. ` +
+        `Weights and optimiser take ${big(memory.bytes / 1e9)} GB, so at least ${whole(memory.accelerators)} of these accelerators. ` +
+        `Twenty tokens a parameter would be ${big(constants.tokens_per_parameter.value * parameters.value)} billion.`,
+      scrolling("What the run takes", table("One run that works at the first attempt", ["what", "cheap", "usual", "dear"], rows)));
+    }
+    draw();
   };
 
   figures["lstm-gates"] = function (root, { values, writes }) {
