@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from companion.classifier.listing import ListingClassifier
 from companion.concepts.sizes import NAMED_SYSTEMS
+from companion.questions.constants import constants_as_json
 
 __all__ = ["AMNESIA_DOCUMENTS", "AMNESIA_PADS", "STARTS", "TRANSFORMERS", "amnesia_network"]
 
@@ -82,6 +83,7 @@ def _latch() -> dict[str, Any]:
 
 
 STARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "compute": constants_as_json,
     "padding-amnesia": _amnesia,
     "model-size": _sizes,
     "lstm-gates": _latch,

@@ -11,8 +11,8 @@ window.CompanionPage.figures["live-classifier"] = function (root) {
     "The actress won an Oscar for her role in the film",
     "Whisk the eggs with sugar, then fold in the flour",
   ];
-  // So many words are shown one by one; so many are left out one at a time.
-  const SHOWN = 80;
+  // So many words are shown one by one; in a text with more than LONGEST none is left out, which would take too long.
+  const SHOWN = 80, LONGEST = 300;
   const model = new C.Classifier(window.CompanionModel);
   const { controls, picture } = frame(root, "Type some news, in English");
   root.querySelector(".interactive-status").remove();
@@ -85,7 +85,8 @@ window.CompanionPage.figures["live-classifier"] = function (root) {
     });
     const more = read.tokens.length - SHOWN;
     const note = "Below each word: how far the probability of the answer falls without it. An unknown word is one that the network has no vector for; all of them look alike to it." +
-      (more > 0 ? ` ${whole(more)} more ${more === 1 ? "word is" : "words are"} read and not shown.` : "");
+      (more > 0 ? ` ${whole(more)} more ${more === 1 ? "word is" : "words are"} read and not shown.` : "") +
+      (read.ids.length > LONGEST ? ` In a text of more than ${LONGEST} words no word is left out.` : "");
     words.replaceChildren(element("p", { class: "interactive-title" }, "The words, as the network gets them"), list, element("p", { class: "interactive-note" }, note));
   }
 
@@ -94,7 +95,7 @@ window.CompanionPage.figures["live-classifier"] = function (root) {
     if (of !== read) return;
     const until = performance.now() + 12, items = words.querySelectorAll("li");
     while (place < items.length && performance.now() < until) {
-      const effect = model.effect(of.ids, place, of.best, of.probabilities[of.best]);
+      const effect = of.ids.length > LONGEST ? null : model.effect(of.ids, place, of.best, of.probabilities[of.best]);
       of.effects.push(effect);
       const cell = effect === null ? element("span", {}, "—") : tinted(effect, 0.5, 3);
       items[place].lastChild.replaceChildren(cell);

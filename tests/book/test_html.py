@@ -189,6 +189,16 @@ def test_every_internal_link_leads_somewhere(html: Path, pages: Pages) -> None:
     assert dead == []
 
 
+def test_the_live_page_shows_an_answer_without_scripts(pages: Pages) -> None:
+    figure = pages[MODEL_PAGE].select_one("[data-figure=live-classifier]")
+    assert not figure.has_attr("hidden")
+    assert "business" in figure.select_one(".interactive-fallback img")["alt"]
+    hidden = [
+        page.select(".interactive:not(:has(.interactive-fallback))") for page in pages.values()
+    ]
+    assert all(each.has_attr("hidden") for each in sum(hidden, []))
+
+
 def test_every_picture_says_what_it_shows(pages: Pages) -> None:
     silent = [
         (name, node.get("src"), node.get("alt"))

@@ -36,6 +36,8 @@ from companion.mathematics.activations import ACTIVATIONS, sigmoid
 from companion.mathematics.gradient_descent import descend_on_line, regime
 from companion.mathematics.losses import softmax
 from companion.mathematics.lstm import forward, latch
+from companion.questions.compute import accelerators_needed, training_cost, training_memory
+from companion.questions.constants import ACCELERATORS, GRIDS, assumptions
 from tests.conftest import COMMON, TOPICS
 
 ROOT = Path(__file__).parents[2]
@@ -256,6 +258,43 @@ def test_the_sizes_are_those_of_the_package(compute: Evaluate) -> None:
     named = {each.name: each.parameters for each in NAMED_SYSTEMS}
     for name in named.keys() & expected.keys():
         assert named[name] == expected[name]
+
+
+def test_the_calculator_is_that_of_the_package(compute: Evaluate) -> None:
+    """Every accelerator, two grids and a price, on the three sides of the assumptions."""
+    runs = [
+        (7e9, 1.4e11, key, count, chosen)
+        for key in ACCELERATORS
+        for count in (1, 2048)
+        for chosen in ({}, {"kg_per_kwh": GRIDS["france"], "price_per_hour": 3.5})
+    ]
+    found = compute(
+        "([data, runs]) => runs.map(([n, d, key, count, chosen]) => "
+        "Object.entries(Companion.assumptions(data.constants, chosen)).map(([side, assumed]) => "
+        "[side, Companion.trainingCost(n, d, data.accelerators[key], count, assumed)]))",
+        [STARTS["compute"](), runs],
+    )
+    for (n, d, key, count, chosen), sides in zip(runs, found, strict=True):
+        assumed = assumptions(**chosen)
+        assert [side for side, _ in sides] == list(assumed)
+        for side, cost in sides:
+            ours = training_cost(n, d, ACCELERATORS[key], count, assumed[side])
+            for name, value in dataclasses.asdict(ours).items():
+                theirs = math.nan if cost[name] is None else cost[name]
+                assert theirs == pytest.approx(value, rel=1e-12, nan_ok=True)
+
+
+def test_the_memory_of_training_is_that_of_the_package(compute: Evaluate) -> None:
+    data = STARTS["compute"]()
+    for key in ACCELERATORS:
+        for n in (1e6, 7e9, 175e9):
+            found = compute(
+                "([n, each, constants]) => Companion.trainingMemory(n, each, constants)",
+                [n, data["accelerators"][key], data["constants"]],
+            )
+            memory = training_memory(n).total
+            assert found["bytes"] == pytest.approx(memory)
+            assert found["accelerators"] == accelerators_needed(memory, ACCELERATORS[key])
 
 
 # ---- the classifier ----
@@ -483,6 +522,24 @@ def test_the_size_of_a_model_by_keyboard(open_figure: Callable[..., Tab]) -> Non
     assert f"{transformer_parameters(1, 12288, 50257, 2048):,}" in tab.status()
 
 
+def test_the_calculator_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+    tab = open_figure("compute", STARTS["compute"]())
+    tab.page.get_by_label("parameters, in billions", exact=True).fill("70")
+    tab.page.get_by_label("tokens, in billions", exact=True).fill("1400")
+    tab.page.get_by_label("how many of them", exact=True).fill("2000")
+    cost = training_cost(70e9, 1.4e12, ACCELERATORS["h100"], 2000, assumptions()["value"])
+    assert f"{cost.flop:.1e}".replace("e+", "e") in tab.status()
+    assert f"about {cost.days:.2g} days" in tab.status()
+    days = [
+        training_cost(70e9, 1.4e12, ACCELERATORS["h100"], 2000, assumptions()[side]).days
+        for side in ("low", "value", "high")
+    ]
+    shown = tab.page.locator("tbody tr").nth(1).locator("td").all_inner_texts()
+    assert shown == [f"{value:.2g}" for value in days]
+    tab.page.get_by_label("accelerator", exact=True).select_option("TPU v4")
+    assert "not known" in tab.page.locator("tbody tr").nth(3).inner_text()
+
+
 def test_the_gates_by_keyboard(open_figure: Callable[..., Tab]) -> None:
     start = STARTS["lstm-gates"]()
     tab = open_figure("lstm-gates", start)
@@ -530,6 +587,19 @@ def test_the_live_classifier_while_it_is_typed(open_figure: Callable[..., Tab]) 
     assert "nothing" in tab.status() or "no letter" in tab.status()
 
 
+def test_a_long_text_is_read_whole(open_figure: Callable[..., Tab]) -> None:
+    tab = open_figure("live-classifier", None, "model.js", "live.js")
+    _, classifier = published()
+    text = "the match was lost " * 100 + "x" * 500
+    tab.page.get_by_label("text", exact=True).fill(text)
+    tab.page.wait_for_function("document.querySelectorAll('ol.interactive-words li').length === 80")
+    tab.page.wait_for_selector("[data-done=yes]")
+    (row,) = classifier.predict_proba([text])
+    assert f"probability {row.max():.3f}. 401 words, 1 unknown" in tab.status()
+    assert "321 more words are read and not shown" in tab.page.inner_text("body")
+    assert "no word is left out" in tab.page.inner_text("body")
+
+
 def test_the_gates_of_the_live_classifier_are_those_of_torch(
     open_figure: Callable[..., Tab],
 ) -> None:
@@ -551,6 +621,20 @@ def test_the_gates_of_the_live_classifier_are_those_of_torch(
 
 
 # ---- where the figures stand ----
+
+
+def test_without_scripts_a_figure_is_not_there_and_its_stand_in_is(
+    browser: Any, tmp_path: Path
+) -> None:
+    stand_in = (
+        '<div class="interactive" data-figure="x"><p class="interactive-fallback">!</p></div>'
+    )
+    address = read_page(tmp_path, figure("masks") + stand_in, [SCRIPTS / "interactive.js"])
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(address)
+    assert not page.locator("[data-figure=masks]").is_visible()
+    assert page.locator(".interactive-fallback").is_visible()
+    page.close()
 
 
 def test_every_figure_stands_on_a_page() -> None:
