@@ -43,6 +43,7 @@ from tests.conftest import COMMON, TOPICS
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "book" / "_scripts"
 Evaluate = Callable[..., Any]
+LIVE = "live-classifier"
 
 
 def read_page(tmp_path: Path, body: str, scripts: list[Path]) -> str:
@@ -68,8 +69,11 @@ class Tab:
         self.page.on("console", lambda seen: seen.type == "error" and self.faults.append(seen.text))
         self.page.goto(address, wait_until="load")
 
-    def status(self) -> str:
-        return str(self.page.locator("[role=status]").inner_text())
+    def close(self) -> None:
+        excess = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert self.faults == []
+        assert excess <= 0, "too wide for a phone"
+        self.page.close()
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +82,7 @@ def compute(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     address = read_page(tmp_path_factory.mktemp("page"), "", [SCRIPTS / "companion.js"])
     tab = Tab(browser, address)
     yield tab.page.evaluate
-    assert tab.faults == []
-    tab.page.close()
+    tab.close()
 
 
 # ---- text ----
@@ -117,12 +120,10 @@ def test_every_character_is_a_token_here_as_there(compute: Evaluate) -> None:
         if unicodedata.category(character) not in ("Cn", "Cs") and known.match(character)
     ]
     assert len(texts) > 12_000
-    found = compute("texts => texts.map(Companion.tokenize)", texts)
-    assert [
-        (text, tokens)
-        for text, tokens in zip(texts, found, strict=True)
-        if tokens != tokenize(text)
-    ] == []
+    lines = ["\n".join(texts[start : start + 200]) for start in range(0, len(texts), 200)]
+    found = compute("texts => texts.map(Companion.tokenize)", lines)
+    for line, tokens in zip(lines, found, strict=True):
+        assert tokens == tokenize(line)
 
 
 def test_the_cleanings_are_those_of_the_package(compute: Evaluate) -> None:
@@ -337,8 +338,7 @@ def ask(browser: Any, tmp_path: Path, model: Path, questions: list[str]) -> Any:
     address = read_page(tmp_path, "", [SCRIPTS / "companion.js", model])
     tab = Tab(browser, address)
     answers = tab.page.evaluate(ANSWER, questions)
-    assert tab.faults == []
-    tab.page.close()
+    tab.close()
     return np.array(answers)
 
 
@@ -398,6 +398,7 @@ def test_the_published_model_gives_what_torch_gives(browser: Any, tmp_path: Path
     assert labels[:3] == ["business", "sports", "politics"]
 
 
+@pytest.mark.slow
 def test_the_published_model_is_the_one_that_was_measured() -> None:
     """Its accuracy on the test documents of its own split, with its 8-bit weights."""
     _, classifier = published()
@@ -415,81 +416,108 @@ def figure(name: str, data: dict[str, Any] | None = None) -> str:
     return f'<div class="interactive" data-figure="{name}" hidden>{start}</div>'
 
 
-@pytest.fixture
-def open_figure(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
-    tabs = []
+class Figure:
+    """One figure of a page, and what a reader does to it."""
 
-    def open_one(name: str, data: dict[str, Any] | None = None, *more: str) -> Tab:
-        scripts = [SCRIPTS / each for each in ("companion.js", "interactive.js", *more)]
-        tab = Tab(browser, read_page(tmp_path, figure(name, data), scripts))
+    def __init__(self, tab: Tab, name: str) -> None:
         tab.page.wait_for_selector(f"[data-figure={name}][data-started]:not([hidden])")
-        tabs.append(tab)
-        return tab
+        self.root = tab.page.locator(f"[data-figure={name}]")
+        self.page = tab.page
 
-    yield open_one
-    for tab in tabs:
-        excess = tab.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert tab.faults == []
-        assert excess <= 0, "too wide for a phone"
-        tab.page.close()
+    def status(self) -> str:
+        return str(self.root.locator("[role=status]").inner_text())
+
+    def control(self, label: str) -> Any:
+        return self.root.get_by_label(label, exact=True)
+
+    def press(self, label: str, *keys: str) -> None:
+        control = self.control(label)
+        control.focus()
+        for key in keys:
+            control.press(key)
+
+    def type_text(self, text: str, words: int) -> None:
+        """Type into the live classifier and wait until so many words are shown and left out."""
+        self.control("text").fill(text)
+        shown = "document.querySelectorAll('ol.interactive-words li').length"
+        self.page.wait_for_function(f"{shown} === {words}")
+        if words:
+            self.page.wait_for_selector("[data-done=yes]")
 
 
-def press(tab: Tab, label: str, *keys: str) -> None:
-    control = tab.page.get_by_label(label, exact=True)
-    control.focus()
-    for key in keys:
-        control.press(key)
+Opener = Callable[[str], Figure]
 
 
-def test_gradient_descent_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+def ladder() -> dict[str, Any]:
+    notebook = (ROOT / "book" / "project" / "listing.ipynb").read_text(encoding="utf-8")
+    return book_interactive.ladder(json.loads(notebook))
+
+
+@pytest.fixture(scope="module")
+def open_figure(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opener]:
+    """Gives a figure on a page of all; the live classifier has a page of its own."""
+    starts = {name: start() for name, start in STARTS.items()} | {"failure-ladder": ladder()}
+    names = sorted(book_interactive.known_figures() - {LIVE})
+    all_figures = "".join(figure(name, starts.get(name)) for name in names)
+    common = [SCRIPTS / "companion.js", SCRIPTS / "interactive.js"]
+    own = [SCRIPTS / "model.js", SCRIPTS / "live.js"]
+    folder = tmp_path_factory.mktemp("figures")
+    tab = Tab(browser, read_page(folder, all_figures, common))
+    live = Tab(browser, read_page(folder, figure(LIVE), [*common, *own]))
+    yield lambda name: Figure(live if name == LIVE else tab, name)
+    tab.close()
+    live.close()
+
+
+def test_gradient_descent_by_keyboard(open_figure: Opener) -> None:
     tab = open_figure("gradient-descent")
-    press(tab, "steepness Σx²", "End", *["ArrowLeft"] * 10)  # 200
+    tab.press("steepness Σx²", "End", *["ArrowLeft"] * 10)  # 200
     assert "α · Σx² = 2, so each step multiplies the error by −1: for ever" in tab.status()
     assert "Weights: 1, 3, 1, 3, 1" in tab.status()
-    press(tab, "learning rate α", "Home")
+    tab.press("learning rate α", "Home")
     assert "0.2, so each step multiplies the error by 0.8: monotone" in tab.status()
 
 
-def test_the_activations_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+def test_the_activations_by_keyboard(open_figure: Opener) -> None:
     tab = open_figure("activations")
     value = float(sigmoid(np.array(1.4)))
     assert f"sigmoid(1.4) = {value:.4f}" in tab.status()
-    tab.page.get_by_label("function", exact=True).select_option("GELU")
-    press(tab, "input x", "ArrowRight")
+    tab.control("function").select_option("GELU")
+    tab.press("input x", "ArrowRight")
     x = np.array(1.5)
     gelu = ACTIVATIONS["GELU"]
     assert f"{gelu.function(x):.4f} (solid line); slope {gelu.derivative(x):.4f}" in tab.status()
 
 
-def test_the_gate_and_attention_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+def test_the_gate_and_attention_by_keyboard(open_figure: Opener) -> None:
     tab = open_figure("gate-attention")
-    press(tab, "score of token 3", "End")
+    tab.press("score of token 3", "End")
     scores = np.array([1.4, 1.0, 6.0])
     for weights in (sigmoid(scores), softmax(scores)):
         assert ", ".join(f"{weight:.3f}" for weight in weights) in tab.status()
 
 
-def test_the_masks_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+def test_the_masks_by_keyboard(open_figure: Opener) -> None:
     tab = open_figure("masks")
     assert tab.status() == "Token 3 is changed: outputs 3 to 5 can move, and no other."
-    press(tab, "changed token", "End")
+    tab.press("changed token", "End")
     assert tab.status() == "Token 5 is changed: output 5 can move, and no other."
-    tab.page.get_by_label("architecture", exact=True).select_option("encoder-only")
+    tab.control("architecture").select_option("encoder-only")
     assert tab.status() == "Token 5 is changed: outputs 1 to 5 can move."
 
 
-def test_the_cleaning_while_it_is_typed(open_figure: Callable[..., Tab]) -> None:
+def test_the_cleaning_while_it_is_typed(open_figure: Opener) -> None:
     tab = open_figure("cleaning")
     text = "At last 3.14!"
-    tab.page.get_by_label("sentence", exact=True).fill(text)
+    tab.control("sentence").fill(text)
     counts = {name: len(tokens) for name, tokens in cleanings(text).items()}
     assert counts == {"as written": 3, "the listing": 7, "corrected": 4}
     assert tab.status() == "as written: 3; the listing: 7; glued: 3; corrected: 4 tokens."
 
 
-def test_padding_amnesia_by_keyboard(open_figure: Callable[..., Tab]) -> None:
-    tab = open_figure("padding-amnesia", STARTS["padding-amnesia"]())
-    press(tab, "padding tokens", "Home")
+def test_padding_amnesia_by_keyboard(open_figure: Opener) -> None:
+    tab = open_figure("padding-amnesia")
+    tab.press("padding tokens", "Home")
     network = amnesia_network()
     readers = {"after": lambda token_ids, lengths: network(token_ids), "last": network}
     ours = padding_amnesia(readers, AMNESIA_DOCUMENTS, [0])
@@ -497,36 +525,35 @@ def test_padding_amnesia_by_keyboard(open_figure: Callable[..., Tab]) -> None:
     assert f"by {ours.loc[0, 'after']:.2g} when the state after" in tab.status()
 
 
-def test_the_ladder_is_that_of_the_page(open_figure: Callable[..., Tab]) -> None:
-    notebook = json.loads((ROOT / "book" / "project" / "listing.ipynb").read_text("utf-8"))
-    data = book_interactive.ladder(notebook)
+def test_the_ladder_is_that_of_the_page(open_figure: Opener) -> None:
+    data = ladder()
     assert [rung["rung"] for rung in data["rungs"]] == [f"L{n:02}" for n in range(1, 18)]
     assert {rung["stage"] for rung in data["rungs"]} == set(STAGES)
-    tab = open_figure("failure-ladder", data)
+    tab = open_figure("failure-ladder")
     for rung in data["rungs"]:
         assert rung["rung"] in tab.status()
         assert rung["error"] in tab.status()
-        assert tab.page.get_by_role("link").get_attribute("href") == f"#{rung['anchor']}"
-        tab.page.get_by_role("button").press("Enter")
+        assert tab.root.get_by_role("link").get_attribute("href") == f"#{rung['anchor']}"
+        tab.root.get_by_role("button").press("Enter")
     assert "silent" in tab.status()
 
 
-def test_the_size_of_a_model_by_keyboard(open_figure: Callable[..., Tab]) -> None:
-    tab = open_figure("model-size", STARTS["model-size"]())
-    tab.page.get_by_label("architecture", exact=True).select_option("GPT-3")
+def test_the_size_of_a_model_by_keyboard(open_figure: Opener) -> None:
+    tab = open_figure("model-size")
+    tab.control("architecture").select_option("GPT-3")
     count = transformer_parameters(96, 12288, 50257, 2048)
     assert f"{count:,} parameters: large by" in tab.status()
     assert f"{2 * count / 1e9:.0f} GB" in tab.status()
     assert f"{forward_flop(count):.2e}".replace("e+11", "e11") in tab.status()
-    tab.page.get_by_label("layers", exact=True).fill("1")
+    tab.control("layers").fill("1")
     assert f"{transformer_parameters(1, 12288, 50257, 2048):,}" in tab.status()
 
 
-def test_the_calculator_by_keyboard(open_figure: Callable[..., Tab]) -> None:
-    tab = open_figure("compute", STARTS["compute"]())
-    tab.page.get_by_label("parameters, in billions", exact=True).fill("70")
-    tab.page.get_by_label("tokens, in billions", exact=True).fill("1400")
-    tab.page.get_by_label("how many of them", exact=True).fill("2000")
+def test_the_calculator_by_keyboard(open_figure: Opener) -> None:
+    tab = open_figure("compute")
+    tab.control("parameters, in billions").fill("70")
+    tab.control("tokens, in billions").fill("1400")
+    tab.control("how many of them").fill("2000")
     cost = training_cost(70e9, 1.4e12, ACCELERATORS["h100"], 2000, assumptions()["value"])
     assert f"{cost.flop:.1e}".replace("e+", "e") in tab.status()
     assert f"about {cost.days:.2g} days" in tab.status()
@@ -534,66 +561,61 @@ def test_the_calculator_by_keyboard(open_figure: Callable[..., Tab]) -> None:
         training_cost(70e9, 1.4e12, ACCELERATORS["h100"], 2000, assumptions()[side]).days
         for side in ("low", "value", "high")
     ]
-    shown = tab.page.locator("tbody tr").nth(1).locator("td").all_inner_texts()
+    shown = tab.root.locator("tbody tr").nth(1).locator("td").all_inner_texts()
     assert shown == [f"{value:.2g}" for value in days]
-    tab.page.get_by_label("accelerator", exact=True).select_option("TPU v4")
-    assert "not known" in tab.page.locator("tbody tr").nth(3).inner_text()
+    tab.control("accelerator").select_option("TPU v4")
+    assert "not known" in tab.root.locator("tbody tr").nth(3).inner_text()
 
 
-def test_the_gates_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+def test_the_gates_by_keyboard(open_figure: Opener) -> None:
     start = STARTS["lstm-gates"]()
-    tab = open_figure("lstm-gates", start)
-    press(tab, "1", "Space")  # do not write at step 1
+    tab = open_figure("lstm-gates")
+    tab.press("1", "Space")  # do not write at step 1
     writes = [0.0, *start["writes"][1:]]
     steps = forward(latch(), np.stack([start["values"], writes], axis=1)[None])
     expected = ", ".join(f"{step.memory[0, 0] + 0:.2f}".replace("-", "−") for step in steps)
     assert expected.replace("−0.00", "0.00") in tab.status()
 
 
-def test_the_reach_by_keyboard(open_figure: Callable[..., Tab]) -> None:
+def test_the_reach_by_keyboard(open_figure: Opener) -> None:
     tab = open_figure("lstm-reach")
-    press(tab, "bias of the forget gate", *["ArrowRight"] * 6)
+    tab.press("bias of the forget gate", *["ArrowRight"] * 6)
     forget = float(sigmoid(np.array(3.0)))
     assert f"= {forget:.3f}" in tab.status()
     assert f"after {math.log(0.01) / math.log(forget):.0f} steps" in tab.status()
     assert f"{forget**50:.2g} of it after 50" in tab.status()
 
 
-def test_the_live_classifier_while_it_is_typed(open_figure: Callable[..., Tab]) -> None:
+def test_the_live_classifier_while_it_is_typed(open_figure: Opener) -> None:
     """Probabilities, unknown words and the effect of each word are those of torch."""
-    tab = open_figure("live-classifier", None, "model.js", "live.js")
+    tab = open_figure(LIVE)
     _, classifier = published()
     text = "The striker scored zzzz"
-    tab.page.get_by_label("text", exact=True).fill(text)
-    tab.page.wait_for_function("document.querySelectorAll('ol.interactive-words li').length === 4")
-    tab.page.wait_for_selector("[data-done=yes]")
+    tab.type_text(text, 4)
     (row,) = classifier.predict_proba([text])
     best = int(row.argmax())
     assert f"{classifier.labels[best]}, with probability {row[best]:.3f}" in tab.status()
     assert "4 words, 1 unknown" in tab.status()
-    shown = tab.page.locator("table").first.locator("td").all_inner_texts()
+    shown = tab.root.locator("table").first.locator("td").all_inner_texts()
     assert shown == [f"{value:.3f}" for value in row]
-    assert tab.page.locator("li.unknown .name").all_inner_texts() == ["zzzz"]
+    assert tab.root.locator("li.unknown .name").all_inner_texts() == ["zzzz"]
     words = text.split()
     without = [" ".join(words[:place] + words[place + 1 :]) for place in range(4)]
     falls = row[best] - classifier.predict_proba(without)[:, best]
     effects = [
         float(effect.replace("−", "-"))
-        for effect in tab.page.locator("ol.interactive-words .effect").all_inner_texts()
+        for effect in tab.root.locator("ol.interactive-words .effect").all_inner_texts()
     ]
     np.testing.assert_allclose(effects, falls, atol=6e-4)
-    tab.page.get_by_label("text", exact=True).fill("!!!")
-    tab.page.wait_for_function("document.querySelectorAll('ol.interactive-words li').length === 0")
-    assert "nothing" in tab.status() or "no letter" in tab.status()
+    tab.type_text("!!!", 0)
+    assert "no letter" in tab.status()
 
 
-def test_a_long_text_is_read_whole(open_figure: Callable[..., Tab]) -> None:
-    tab = open_figure("live-classifier", None, "model.js", "live.js")
+def test_a_long_text_is_read_whole(open_figure: Opener) -> None:
+    tab = open_figure(LIVE)
     _, classifier = published()
     text = "the match was lost " * 100 + "x" * 500
-    tab.page.get_by_label("text", exact=True).fill(text)
-    tab.page.wait_for_function("document.querySelectorAll('ol.interactive-words li').length === 80")
-    tab.page.wait_for_selector("[data-done=yes]")
+    tab.type_text(text, 80)
     (row,) = classifier.predict_proba([text])
     assert f"probability {row.max():.3f}. 401 words, 1 unknown" in tab.status()
     assert "321 more words are read and not shown" in tab.page.inner_text("body")
@@ -601,22 +623,21 @@ def test_a_long_text_is_read_whole(open_figure: Callable[..., Tab]) -> None:
 
 
 def test_the_gates_of_the_live_classifier_are_those_of_torch(
-    open_figure: Callable[..., Tab],
+    open_figure: Opener,
 ) -> None:
     """The backward direction at its first word is one step of an LSTM cell at the last word."""
-    tab = open_figure("live-classifier", None, "model.js", "live.js")
+    tab = open_figure(LIVE)
     _, classifier = published()
-    tab.page.get_by_label("text", exact=True).fill("goal")
-    tab.page.wait_for_function("document.querySelectorAll('ol.interactive-words li').length === 1")
-    tab.page.get_by_label("direction", exact=True).select_option("backward, from the last word")
-    tab.page.get_by_label("unit", exact=True).select_option("unit 5")
+    tab.type_text("goal", 1)
+    tab.control("direction").select_option("backward, from the last word")
+    tab.control("unit").select_option("unit 5")
     lstm = classifier.model.layers[0].directions[1]
     vector = classifier.model.embedding.weight[classifier.vocabulary.encode(["goal"])[0]]
     sums = (lstm.weight_ih_l0 @ vector + lstm.bias_ih_l0 + lstm.bias_hh_l0).detach()
     i, f, g, o = (part[4] for part in sums.chunk(4))
     memory = i.sigmoid() * g.tanh()
     expected = [float(value) for value in (i.sigmoid(), f.sigmoid(), o.sigmoid(), memory)]
-    cells = tab.page.locator("table").last.locator("td").all_inner_texts()
+    cells = tab.root.locator("table").last.locator("td").all_inner_texts()
     np.testing.assert_allclose([float(c.replace("−", "-")) for c in cells], expected, atol=6e-3)
 
 
