@@ -385,6 +385,22 @@ def test_every_page_in_a_browser(
     assert sum(sizes.values()) - sizes[MODEL] < SCRIPTS_BUDGET, sizes
 
 
+def test_it_reads_from_a_folder_without_a_server(html: Path, browser: Any, tmp_path: Path) -> None:
+    """What `make offline` packs: formulas are set, and the search finds."""
+    packed = tmp_path / "book.zip"
+    subprocess.run([sys.executable, "-m", "zipfile", "-c", packed, html], check=True)
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", packed, tmp_path], check=True)
+    folder = (tmp_path / "html").as_uri()
+    page = Visit(browser, f"{folder}/mathematics/losses.html")
+    page.tab.wait_for_selector(".math mjx-container")
+    page.tab.goto(f"{folder}/search.html?q=amnesia")
+    page.tab.wait_for_selector("#search-results li a", timeout=10_000)
+    page.look(360, "light")
+    assert page.faults == []
+    assert [url for url in page.requests if not url.startswith((folder, "data:", "blob:"))] == []
+    page.tab.close()
+
+
 def weight(html: Path, server: str, requests: set[str]) -> int:
     """Add up the bytes of what a page asked for beside its content: text, figures, search index."""
     files = {
