@@ -423,12 +423,26 @@ def cost_train(
 
 @cost.command("serve")
 @_PARAMETERS
-@click.option("--prompt", type=click.IntRange(1), default=500, show_default=True, help="Tokens.")
-@click.option("--answer", type=click.IntRange(1), default=200, show_default=True, help="Tokens.")
-@click.option("--requests", default="100k", show_default=True, metavar="N", help="A month.")
+@click.option(
+    "--prompt", type=click.IntRange(1), default=500, show_default=True, help="Its tokens."
+)
+@click.option(
+    "--answer", type=click.IntRange(1), default=200, show_default=True, help="Its tokens."
+)
+@click.option("--requests", default="100k", show_default=True, metavar="N", help="In a month.")
 @_ACCELERATOR
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="At a time.")
-@click.option("--bytes", "size", type=click.FloatRange(0.1, 8), default=2.0, help="A parameter.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Requests at a time."
+)
+@click.option(
+    "--bytes",
+    "size",
+    type=click.FloatRange(0.1, 8),
+    default=2.0,
+    show_default=True,
+    metavar="BYTES",
+    help="The size of a weight: 0.5 for 4 bits.",
+)
 @click.option("--price", type=float, metavar="PRICE", help="Of an accelerator for an hour.")
 @click.option(
     "--api",

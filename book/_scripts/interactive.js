@@ -420,7 +420,7 @@ window.CompanionPage = (function () {
       show(`${big(usual.flop)} operations: about ${big(usual.days)} days, from ${big(costs[0].days)} to ${big(costs[2].days)}, and ${big(usual.money)} in the currency of your price. ` +
         `Weights and optimiser take ${big(memory.bytes / 1e9)} GB, so at least ${whole(memory.accelerators)} of these accelerators. ` +
         `Twenty tokens a parameter would be ${big(constants.tokens_per_parameter.value * parameters.value)} billion.`,
-      scrolling("What the run takes", table("One run that works at the first attempt", ["what", "cheap", "usual", "dear"], rows)));
+      scrolling("What the run takes", table("One run that works at the first attempt", ["what", "low", "usual", "high"], rows)));
     }
     draw();
   };

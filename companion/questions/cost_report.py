@@ -237,7 +237,7 @@ def serving_report(
             rounded(own.per_thousand(requests)),
             rounded(api.per_thousand(requests)),
         ],
-        ["same cost at, requests a month", rounded(meeting), rounded(meeting)],
+        ["one machine costs as much at", f"{rounded(meeting)} requests", "the same"],
     ]
     title = f"{amount(requests)} requests a month of {prompt:,} + {answer:,} tokens"
     return markdown_table([title, "own", "API"], rows), _plain(values)

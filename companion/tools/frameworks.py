@@ -30,10 +30,10 @@ import json, sys
 import keras, numpy as np
 given = json.load(sys.stdin)
 weights, inputs = (np.array(given[name]) for name in ("weights", "inputs"))
-layer = keras.layers.Dense(weights.shape[1], use_bias=False, dtype="float64")
+layer = keras.layers.Dense(weights.shape[1], use_bias=False, dtype="float32")
 layer.build(inputs.shape)
 layer.set_weights([weights])
-logits = layer(keras.ops.convert_to_tensor(inputs, dtype="float64"))
+logits = layer(keras.ops.convert_to_tensor(inputs, dtype="float32"))
 print(json.dumps([keras.backend.backend(), keras.ops.convert_to_numpy(logits).tolist()]))
 """
 
@@ -81,7 +81,7 @@ def keras_logits(weights: Array, inputs: Array, backend: str) -> Array:
         backend: One of :data:`KERAS_BACKENDS` that is installed.
 
     Returns:
-        ``(examples, classes)`` logits.
+        ``(examples, classes)`` logits, in single precision.
 
     Raises:
         DataError: If Keras has no such backend.

