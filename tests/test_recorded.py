@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, language, listing_effects, soak
+from benchmarks import bbc, finetuning, language, listing_effects, live, soak
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -29,6 +29,11 @@ def test_the_bbc_news(group: str) -> None:
             assert value >= 0.96, "the promise of the default run"
         if name == "bbc.majority.test_accuracy":
             assert value < ledger.recorded("bbc.article.test_accuracy")
+
+
+def test_the_live_classifier() -> None:
+    for name, (value, _) in live.results()[0].items():
+        ledger.check(name, value)
 
 
 def test_fifty_kills() -> None:
@@ -53,9 +58,9 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
 
     Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
     """
-    measured_here = {module.COMMAND for module in (bbc, listing_effects, soak, finetuning)} | {
-        language.LLM_COMMAND
-    }
+    measured_here = {
+        module.COMMAND for module in (bbc, listing_effects, live, soak, finetuning)
+    } | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
