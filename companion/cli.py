@@ -197,11 +197,15 @@ def train(
     chosen = _configuration(configuration, epochs, seed)
 
     from companion.classifier.checkpoint import prepare_directory, save_classifier
+    from companion.classifier.distributed import is_first_process
     from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.state import remove_state, training_lock
     from companion.classifier.training import train as train_classifier
 
     splits = _splits(source, seed)
+    if not is_first_process():  # it helps to train; the first one prints, measures and writes
+        train_classifier(splits.train, splits.validation, chosen, device=device, checkpoint=output)
+        return
     prepare_directory(output)
     counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     click.echo(

@@ -133,12 +133,16 @@ class Checkpoints:
         every: Seconds from one save to the next; 0 saves after each step.
         identity: What the result depends on, as JSON values: a state with another identity is
             refused.
+        writes: Whether this process writes the state: of several that train together only one does.
     """
 
-    def __init__(self, directory: str | Path, every: float, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, directory: str | Path, every: float, identity: dict[str, Any], writes: bool = True
+    ) -> None:
         self.path = Path(directory) / STATE_FILE
         self.every = every
         self.identity = identity
+        self.writes = writes
         self._saved_at = time.monotonic()
         self._is_interrupted = False
         self._handler: Any = None
@@ -168,12 +172,15 @@ class Checkpoints:
             KeyboardInterrupt: If there was a Ctrl-C. The state is saved then.
             OutputError: If it cannot be written. The state saved before is whole.
         """
+        if not self.writes:
+            return
         if self._is_interrupted or time.monotonic() - self._saved_at >= self.every:
             self.save(state)
 
     def save(self, state: TrainingState) -> None:
         """Save the state now; raises as :meth:`step` does."""
-        write_atomically(self.path, _to_bytes(state, self.identity))
+        if self.writes:
+            write_atomically(self.path, _to_bytes(state, self.identity))
         self._saved_at = time.monotonic()
         if self._is_interrupted:
             raise KeyboardInterrupt

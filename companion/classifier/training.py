@@ -28,6 +28,7 @@ from companion.classifier.batches import shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import validate_corpus
 from companion.classifier.device import choose_device
+from companion.classifier.distributed import Ranks, is_first_process
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
@@ -109,12 +110,13 @@ def train(
     if not 0 <= checkpoint_every < float("inf"):
         raise DataError(f"checkpoint_every is {checkpoint_every}; give a number of seconds")
     with contextlib.ExitStack() as stack:
-        if checkpoint is not None:
+        if checkpoint is not None and is_first_process():
             stack.enter_context(training_lock(checkpoint))
+        ranks = Ranks.join(chosen)
         stack.enter_context(torch.random.fork_rng())
         torch.manual_seed(configuration.seed)
         tokens = [tokenize(text) for text in training["text"]]
-        classifier = _untrained(tokens, labels, configuration, chosen)
+        classifier = _untrained(tokens, labels, configuration, ranks)
         documents = _Documents.of(training, tokens, classifier)
         held_out = _Documents.of(
             validation, [tokenize(text) for text in validation["text"]], classifier
@@ -123,11 +125,22 @@ def train(
         if checkpoint is not None:
             identity = _identity(classifier, documents, held_out)
             checkpoints = stack.enter_context(
-                Checkpoints(checkpoint, every=checkpoint_every, identity=identity)
+                Checkpoints(
+                    checkpoint,
+                    every=checkpoint_every,
+                    identity=identity,
+                    writes=ranks.is_first,
+                )
             )
-        log = stack.enter_context(_epoch_log(log_directory))
+        log = stack.enter_context(_epoch_log(log_directory if ranks.is_first else None))
         return _fit(
-            classifier, documents, held_out, progress=progress, checkpoints=checkpoints, log=log
+            classifier,
+            documents,
+            held_out,
+            ranks,
+            progress=progress and ranks.is_first,
+            checkpoints=checkpoints,
+            log=log,
         )
 
 
@@ -222,29 +235,33 @@ def _labels(training: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
 
 
 def _untrained(
-    tokens: list[list[str]], labels: list[str], configuration: Configuration, device: torch.device
+    tokens: list[list[str]], labels: list[str], configuration: Configuration, ranks: Ranks
 ) -> TextClassifier:
-    """Build the vocabulary and the model, with the word vectors that the configuration asks for."""
+    """Build the vocabulary and the model, with the word vectors that the configuration asks for.
+
+    Of several processes only the first makes the vectors: all start with its weights.
+    """
     vocabulary = Vocabulary.build(
         tokens,
         minimum_count=configuration.minimum_count,
         maximum_size=configuration.maximum_vocabulary,
     )
     model = LSTMClassifier(len(vocabulary), len(labels), configuration)
-    if configuration.vectors == "ppmi":
+    if configuration.vectors == "ppmi" and ranks.is_first:
         documents = [vocabulary.encode(document) for document in tokens]
         vectors = ppmi_vectors(
             documents, len(vocabulary), configuration.embedding_size, seed=configuration.seed
         )
         with torch.no_grad():
             model.embedding.weight.copy_(torch.from_numpy(vectors * configuration.embedding_scale))
-    return TextClassifier(model.to(device), vocabulary, labels, configuration)
+    return TextClassifier(model.to(ranks.device), vocabulary, labels, configuration)
 
 
 def _fit(
     classifier: TextClassifier,
     training: _Documents,
     validation: _Documents,
+    ranks: Ranks,
     *,
     progress: bool,
     checkpoints: Checkpoints | None,
@@ -254,9 +271,13 @@ def _fit(
     configuration, model = classifier.configuration, classifier.model
     steps_an_epoch = -(-len(training.token_ids) // configuration.batch_size)
     state = _begin(classifier, configuration.epochs * steps_an_epoch)
-    if checkpoints and checkpoints.restore(state):
-        done = f"epoch {state.epoch}, after {state.batches} of {steps_an_epoch} batches"
-        _LOGGER.info("resuming the training in %s (%s)", checkpoints.path.parent, done)
+    if checkpoints:
+        is_resumed = checkpoints.restore(state)
+        ranks.require_equal(state.steps, checkpoints.path)
+        if is_resumed and ranks.is_first:
+            done = f"epoch {state.epoch}, after {state.batches} of {steps_an_epoch} batches"
+            _LOGGER.info("resuming the training in %s (%s)", checkpoints.path.parent, done)
+    network = ranks.wrap(model)
     with tqdm(
         total=configuration.epochs * steps_an_epoch,
         initial=state.steps,
@@ -265,13 +286,13 @@ def _fit(
         disable=None if progress else True,
     ) as bar:
         while not _is_over(state, configuration):
-            row = _train_epoch(classifier, training, state, bar, checkpoints)
-            row |= _validate(classifier, validation)
+            row = _train_epoch(classifier, network, training, state, ranks, bar, checkpoints)
+            row |= _validate(classifier, validation, ranks)
             state.end_epoch(row)
             log(row)
             bar.set_postfix(epoch=row["epoch"], validation_loss=f"{row['validation_loss']:.3f}")
     if not state.best_epoch:
-        if checkpoints:
+        if checkpoints and ranks.is_first:
             remove_state(checkpoints.path.parent)
         raise DataError("the loss is not a number from the first epoch on; lower the learning rate")
     if checkpoints:
@@ -308,8 +329,10 @@ def _is_over(state: TrainingState, configuration: Configuration) -> bool:
 
 def _train_epoch(
     classifier: TextClassifier,
+    network: nn.Module,
     documents: _Documents,
     state: TrainingState,
+    ranks: Ranks,
     bar: "tqdm[NoReturn]",
     checkpoints: Checkpoints | None,
 ) -> dict[str, float]:
@@ -318,22 +341,24 @@ def _train_epoch(
     The order of the batches follows from the generator as it was when the epoch began, so an epoch
     that was stopped goes on after the batches that it had done.
     """
-    configuration, model, device = classifier.configuration, classifier.model, classifier.device
-    model.train()
+    configuration, device = classifier.configuration, classifier.device
+    network.train()
     stretches = [
         _stretch(document, configuration.training_words, state.generator)
         for document in documents.token_ids
     ]
     batches = shuffled_batches(stretches, configuration.batch_size, state.generator)
     for batch in itertools.islice(batches, state.batches, None):
+        own, factor = ranks.share(batch)
+        ranks.seed_step(configuration.seed, state.steps)
         state.optimizer.zero_grad()
-        logits = model(batch.token_ids.to(device), batch.lengths.to(device))
-        loss = _loss(logits, documents, batch.rows, configuration.label_smoothing)
+        logits = network(own.token_ids.to(device), own.lengths.to(device))
+        loss = factor * _loss(logits, documents, own.rows, configuration.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(model.parameters(), configuration.clip_norm)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), configuration.clip_norm)
         state.optimizer.step()
         state.scheduler.step()
-        state.add(loss.item() * len(batch.rows), norm.item())
+        state.add(ranks.mean(loss.detach()).item() * len(batch.rows), norm.item())
         bar.update()
         if checkpoints:
             checkpoints.step(state)
@@ -399,16 +424,20 @@ def _stretch(document: list[int], words: int, generator: np.random.Generator) ->
     return document[start : start + words]
 
 
-def _validate(classifier: TextClassifier, documents: _Documents) -> dict[str, float]:
-    """Give the weighted cross-entropy, without label smoothing, and the plain accuracy."""
-    probabilities = classifier.predict_encoded(documents.token_ids)
-    labels = documents.labels.numpy()
-    losses = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12))
-    weights = None if documents.weights is None else documents.weights.numpy()
-    return {
-        "validation_loss": float(np.average(losses, weights=weights)),
-        "validation_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-    }
+def _validate(classifier: TextClassifier, documents: _Documents, ranks: Ranks) -> dict[str, float]:
+    """Give the weighted cross-entropy, without label smoothing, and the plain accuracy.
+
+    Each rank reads its share of the documents; all get the same sums.
+    """
+    rows = np.arange(len(documents.token_ids))[ranks.rank :: ranks.count]
+    probabilities = classifier.predict_encoded([documents.token_ids[row] for row in rows])
+    labels = documents.labels.numpy()[rows]
+    weights = np.ones(len(rows)) if documents.weights is None else documents.weights.numpy()[rows]
+    losses = -np.log(np.maximum(probabilities[np.arange(len(rows)), labels], 1e-12))
+    is_right = probabilities.argmax(axis=1) == labels
+    own = [(weights * losses).sum(), weights.sum(), is_right.sum(), len(rows)]
+    loss, weight, right, count = ranks.total(torch.tensor(own, dtype=torch.float64)).tolist()
+    return {"validation_loss": loss / weight, "validation_accuracy": right / count}
 
 
 def _scheduler(
