@@ -15,9 +15,16 @@ from torch import Tensor
 from companion.classifier.text import PADDING_ID
 from companion.errors import EmptyDocumentError
 
-__all__ = ["Batch", "batches_by_length", "pad", "shuffled_batches"]
+__all__ = [
+    "BATCHES_A_BLOCK",
+    "Batch",
+    "batches_by_length",
+    "pad",
+    "shuffled_batches",
+    "spans_by_length",
+]
 
-_BATCHES_A_BLOCK = 16
+BATCHES_A_BLOCK = 16
 _TOKENS_A_BATCH = 65_536  # bounds the memory that very long documents take
 
 
@@ -28,13 +35,13 @@ class Batch:
     Attributes:
         token_ids: ``(batch, time)`` int64, padded on the right.
         lengths: ``(batch,)`` int64, each at least 1.
-        rows: ``(batch,)`` where each document stands in the sequence that the batches were made
-            from.
+        rows: ``(batch,)`` int64, where each document stands in the sequence that the batches were
+            made from.
     """
 
     token_ids: Tensor
     lengths: Tensor
-    rows: NDArray[np.int64]
+    rows: Tensor
 
 
 def pad(documents: Sequence[Sequence[int]], padding_id: int = PADDING_ID) -> tuple[Tensor, Tensor]:
@@ -77,15 +84,29 @@ def batches_by_length(documents: Sequence[Sequence[int]], batch_size: int) -> It
     """
     lengths = np.array([len(document) for document in documents], dtype=np.int64)
     order = np.argsort(lengths, kind="stable")
+    for start, end in spans_by_length(lengths[order], batch_size):
+        yield _batch(documents, order[start:end])
+
+
+def spans_by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[tuple[int, int]]:
+    """Cut documents that are sorted by length into batches, smaller ones where they are very long.
+
+    Args:
+        lengths: ``(documents,)``, rising.
+        batch_size: The most documents in a batch.
+
+    Yields:
+        The first document of a batch, and the one behind its last.
+    """
     start = 0
-    while start < len(order):
+    while start < len(lengths):
         end = start + 1
         while (
-            end < min(start + batch_size, len(order))
-            and (end + 1 - start) * lengths[order[end]] <= _TOKENS_A_BATCH
+            end < min(start + batch_size, len(lengths))
+            and (end + 1 - start) * lengths[end] <= _TOKENS_A_BATCH
         ):
             end += 1
-        yield _batch(documents, order[start:end])
+        yield start, end
         start = end
 
 
@@ -104,7 +125,7 @@ def shuffled_batches(
     """
     lengths = np.array([len(document) for document in documents])
     order = generator.permutation(len(documents))
-    block = batch_size * _BATCHES_A_BLOCK
+    block = batch_size * BATCHES_A_BLOCK
     sorted_blocks = [
         rows[np.argsort(lengths[rows], kind="stable")]
         for rows in (order[start : start + block] for start in range(0, len(order), block))
@@ -120,4 +141,4 @@ def shuffled_batches(
 
 def _batch(documents: Sequence[Sequence[int]], rows: NDArray[np.int64]) -> Batch:
     token_ids, lengths = pad([documents[row] for row in rows])
-    return Batch(token_ids, lengths, rows)
+    return Batch(token_ids, lengths, torch.from_numpy(rows))

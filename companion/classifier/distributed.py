@@ -115,13 +115,11 @@ class Ranks:
         """
         if self.count == 1:
             return batch, 1.0
-        taken = np.arange(len(batch.rows))[self.rank :: self.count]
-        factor = len(taken) * self.count / len(batch.rows)
-        if not len(taken):
-            taken = np.zeros(1, dtype=np.int64)
-        lengths = batch.lengths[taken]
-        token_ids = batch.token_ids[taken, : int(lengths.max())]
-        return Batch(token_ids, lengths, batch.rows[taken]), factor
+        own = slice(self.rank, None, self.count)
+        factor = len(batch.rows[own]) * self.count / len(batch.rows)
+        if not factor:
+            own = slice(0, 1)
+        return Batch(batch.token_ids[own], batch.lengths[own], batch.rows[own]), factor
 
     def total(self, values: Tensor) -> Tensor:
         """Add up a tensor over all ranks."""

@@ -3,17 +3,21 @@
 Explained in :doc:`/project/using`.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from companion.classifier.batches import batches_by_length
 from companion.classifier.configuration import Configuration
+from companion.classifier.device import accurate_float
 from companion.classifier.encoding import encode
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import Vocabulary
+from companion.classifier.token_table import TokenTable
 
 __all__ = ["TextClassifier"]
 
@@ -74,15 +78,40 @@ class TextClassifier:
     ) -> NDArray[np.float64]:
         """Do the work of :meth:`predict_proba` for documents that are token ids already."""
         probabilities = np.empty((len(documents), len(self.labels)))
+        with self._answering():
+            for batch in batches_by_length(documents, batch_size):
+                logits = self.model(batch.token_ids.to(self.device), batch.lengths.to(self.device))
+                probabilities[batch.rows.numpy()] = logits.double().softmax(dim=1).cpu().numpy()
+        return probabilities
+
+    def predict_table(
+        self, table: TokenTable, *, rows: slice = slice(None), batch_size: int = 64
+    ) -> Tensor:
+        """Do the work of :meth:`predict_proba` where the table is, and leave the answers there.
+
+        Args:
+            table: The documents, on the model's device.
+            rows: Which of them.
+            batch_size: How many are read at once.
+
+        Returns:
+            ``(documents, classes)``; zero for the documents that are left out.
+        """
+        kind = accurate_float(self.device)
+        probabilities = torch.zeros(len(table), len(self.labels), dtype=kind, device=self.device)
+        with self._answering():
+            for batch in table.batches_by_length(batch_size, rows):
+                logits = self.model(batch.token_ids, batch.lengths)
+                probabilities[batch.rows] = logits.to(kind).softmax(dim=1)
+        return probabilities
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Switch dropout and gradients off, and leave the model in the mode in which it was."""
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode():
-                for batch in batches_by_length(documents, batch_size):
-                    logits = self.model(
-                        batch.token_ids.to(self.device), batch.lengths.to(self.device)
-                    )
-                    probabilities[batch.rows] = logits.double().softmax(dim=1).cpu().numpy()
+                yield
         finally:
             self.model.train(was_training)
-        return probabilities

@@ -5,7 +5,7 @@ Explained in :doc:`/project/data`. Nothing here knows about labels, batches or t
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import regex
 
@@ -129,6 +129,13 @@ class Vocabulary:
         ['<pad>', '<unk>', 'a', 'b']
         """
         counts = Counter(token for document in documents for token in document)
+        return cls.of_counts(counts, minimum_count=minimum_count, maximum_size=maximum_size)
+
+    @classmethod
+    def of_counts(
+        cls, counts: Mapping[str, int], *, minimum_count: int = 2, maximum_size: int = 50_000
+    ) -> "Vocabulary":
+        """Do the work of :meth:`build` where the tokens of the training documents are counted."""
         frequent = [token for token, count in counts.items() if count >= minimum_count]
         frequent.sort(key=lambda token: (-counts[token], token))
         return cls([PADDING, UNKNOWN, *frequent[: maximum_size - 2]])

@@ -21,7 +21,7 @@ _CONTEXT_POWER = 0.75
 
 
 def ppmi_vectors(
-    documents: Sequence[Sequence[int]],
+    documents: Sequence[Sequence[int] | NDArray[np.integer]],
     vocabulary_size: int,
     size: int,
     *,
@@ -52,7 +52,7 @@ def ppmi_vectors(
 
 
 def neighbour_counts(
-    documents: Sequence[Sequence[int]], vocabulary_size: int, window: int
+    documents: Sequence[Sequence[int] | NDArray[np.integer]], vocabulary_size: int, window: int
 ) -> "sparse.csr_array[np.float32]":
     """Count how often two words stand near each other; a pair at distance ``d`` counts ``1/d``.
 
