@@ -265,7 +265,7 @@ def evaluate(
     classifier = load_classifier(directory, device=device)
     splits = _splits_of_training(directory, provenance, required=data is None)
     if data is not None:
-        recorded = provenance.get("source", {})
+        recorded = _recorded_source(provenance)
         frame = read_table(
             data,
             text=text or recorded.get("text", "text"),
@@ -325,7 +325,7 @@ def predict(
     from companion.classifier.checkpoint import load_classifier, read_description
 
     provenance = read_description(directory)["provenance"]
-    column = text or provenance.get("source", {}).get("text", "text")
+    column = text or _recorded_source(provenance).get("text", "text")
     parts = _documents(texts, data, column)
     classifier = load_classifier(directory, device=device)
     labels = [for_terminal(label) for label in classifier.labels]
@@ -386,19 +386,31 @@ def _splits(source: dict[str, str], seed: int) -> "Splits":
     return split_corpus(remove_duplicates(frame), seed=seed)
 
 
+def _recorded_source(provenance: dict[str, Any]) -> dict[str, str]:
+    """Read where the documents of a saved classifier came from; empty if it does not say.
+
+    A folder may come from anybody: what is no text is left out.
+    """
+    source = provenance.get("source")
+    if not isinstance(source, dict):
+        return {}
+    return {name: value for name, value in source.items() if isinstance(value, str)}
+
+
 def _splits_of_training(
     directory: str, provenance: dict[str, Any], *, required: bool
 ) -> "Splits | None":
     """Split the documents of a training run as it did; None if they are gone and not required."""
-    source = provenance.get("source")
-    if not isinstance(source, dict):
+    source, seed = _recorded_source(provenance), provenance.get("seed")
+    is_file = source.keys() == {"data", "text", "label", "sha256"}
+    if type(seed) is not int or seed < 0 or not (is_file or source.keys() == {"corpus"}):
         problem = f"{directory}: does not say what it was trained on"
-    elif "sha256" in source and not (
+    elif is_file and not (
         Path(source["data"]).is_file() and _sha256(source["data"]) == source["sha256"]
     ):
         problem = f"{source['data']}: gone or changed since the training"
     else:
-        return _splits(dict(source), provenance["seed"])
+        return _splits(source, seed)
     if required:
         raise DataError(f"{problem}; give documents with --data FILE")
     return None

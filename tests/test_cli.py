@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,38 @@ def test_every_report_has_the_baselines(trained: Path) -> None:
         report = json.loads(companion("evaluate", trained / "model", *arguments, "--json").stdout)
         assert set(report["baselines"]) == {"majority class", "TF-IDF + logistic regression"}
         assert "majority class" in companion("evaluate", trained / "model", *arguments).stdout
+
+
+HOSTILE_PROVENANCE: list[object] = [
+    {},
+    {"source": "news.csv", "seed": 0},
+    {"source": {"data": "news.csv"}, "seed": 0},
+    {"source": {"data": 3, "text": [], "label": {}, "sha256": "00"}, "seed": 0},
+    {"source": {"corpus": "bbc"}, "seed": "0"},
+    {"source": {"corpus": "bbc"}, "seed": True},
+    {"source": {"corpus": "bbc"}, "seed": -1},
+    {"source": {"corpus": "bbc", "sha256": "00"}, "seed": 0},
+    {"source": {"corpus": "../../etc"}, "seed": 0},
+    {"source": {"data": "\0", "text": "t", "label": "l", "sha256": "00"}, "seed": 0},
+    {"source": {"data": "/dev/zero", "text": "t", "label": "l", "sha256": "00"}, "seed": 0},
+]
+
+
+@pytest.mark.parametrize("provenance", HOSTILE_PROVENANCE, ids=json.dumps)
+def test_a_folder_that_lies_about_its_training_is_refused(
+    trained: Path, tmp_path: Path, provenance: object
+) -> None:
+    model = shutil.copytree(trained / "model", tmp_path / "model")
+    description = json.loads((model / "classifier.json").read_text())
+    description["provenance"] = provenance
+    (model / "classifier.json").write_text(json.dumps(description))
+    alone = companion("evaluate", model)
+    assert (alone.exit_code, alone.stderr.count("\n")) == (2, 1), alone.output
+    table = ["--data", trained / "news.csv", "--text", "headline", "--label", "topic"]
+    with_a_table = companion("evaluate", model, *table, "--json")
+    if provenance != {"source": {"corpus": "../../etc"}, "seed": 0}:
+        assert with_a_table.exit_code == 0, with_a_table.output
+    assert companion("predict", model, *table[:4]).exit_code == 0
 
 
 def test_evaluate_without_its_file_says_so(trained: Path, tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ NARROW = {
 # Pages of sources differ in nothing but code, so axe looks at one.
 SOURCE = "_modules/companion/ledger.html"
 # Bytes that a page loads beside its text and figures: without formulas, and with MathJax.
-BUDGET, BUDGET_WITH_FORMULAS = 1_000_000, 1_900_000
+BUDGET, BUDGET_WITH_FORMULAS = 400_000, 1_250_000
 
 
 @pytest.fixture(scope="module")
