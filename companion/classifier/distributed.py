@@ -116,7 +116,7 @@ class Ranks:
         if self.count == 1:
             return batch, 1.0
         own = slice(self.rank, None, self.count)
-        factor = len(batch.rows[own]) * self.count / len(batch.rows)
+        factor = len(batch.lengths[own]) * self.count / len(batch.lengths)
         if not factor:
             own = slice(0, 1)
         return Batch(batch.token_ids[own], batch.lengths[own], batch.rows[own]), factor

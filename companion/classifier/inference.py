@@ -3,17 +3,16 @@
 Explained in :doc:`/project/using`.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from companion.classifier.batches import batches_by_length
 from companion.classifier.configuration import Configuration
 from companion.classifier.device import accurate_float
+from companion.classifier.device_table import DeviceTable
 from companion.classifier.encoding import encode
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import Vocabulary
@@ -74,44 +73,27 @@ class TextClassifier:
         return [self.labels[index] for index in self.predict_proba(texts).argmax(axis=1)]
 
     def predict_encoded(
-        self, documents: Sequence[Sequence[int]], *, batch_size: int = 64
+        self, documents: DeviceTable | TokenTable | Sequence[Sequence[int]], *, batch_size: int = 64
     ) -> NDArray[np.float64]:
-        """Do the work of :meth:`predict_proba` for documents that are token ids already."""
-        probabilities = np.empty((len(documents), len(self.labels)))
-        with self._answering():
-            for batch in batches_by_length(documents, batch_size):
-                logits = self.model(batch.token_ids.to(self.device), batch.lengths.to(self.device))
-                probabilities[batch.rows.numpy()] = logits.double().softmax(dim=1).cpu().numpy()
-        return probabilities
+        """Do the work of :meth:`predict_proba` for documents that are token ids already.
 
-    def predict_table(
-        self, table: TokenTable, *, rows: slice = slice(None), batch_size: int = 64
-    ) -> Tensor:
-        """Do the work of :meth:`predict_proba` where the table is, and leave the answers there.
-
-        Args:
-            table: The documents, on the model's device.
-            rows: Which of them.
-            batch_size: How many are read at once.
-
-        Returns:
-            ``(documents, classes)``; zero for the documents that are left out.
+        The answers stay on the model's device until all are there, so that a GPU is not waited for.
         """
-        kind = accurate_float(self.device)
-        probabilities = torch.zeros(len(table), len(self.labels), dtype=kind, device=self.device)
-        with self._answering():
-            for batch in table.batches_by_length(batch_size, rows):
-                logits = self.model(batch.token_ids, batch.lengths)
-                probabilities[batch.rows] = logits.to(kind).softmax(dim=1)
-        return probabilities
-
-    @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Switch dropout and gradients off, and leave the model in the mode in which it was."""
+        batches = (
+            documents.batches_by_length(batch_size)
+            if isinstance(documents, DeviceTable)
+            else batches_by_length(documents, batch_size)
+        )
+        kind, device = accurate_float(self.device), self.device
+        probabilities = torch.empty(len(documents), len(self.labels), dtype=kind, device=device)
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode():
-                yield
+                for batch in batches:
+                    logits = self.model(batch.token_ids.to(device), batch.lengths.to(device))
+                    rows = torch.as_tensor(batch.rows, device=device)
+                    probabilities[rows] = logits.to(kind).softmax(dim=1)
         finally:
             self.model.train(was_training)
+        return probabilities.cpu().double().numpy()

@@ -24,15 +24,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import TqdmWarning
 
+from companion.classifier.batches import Batch, shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import validate_corpus
 from companion.classifier.device import choose_device
+from companion.classifier.device_table import DeviceTable
 from companion.classifier.distributed import Ranks, is_first_process
+from companion.classifier.encoded_corpus import LabelledTable
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
 from companion.classifier.text import Vocabulary, tokenize
-from companion.classifier.token_table import LabelledTable, TokenTable
+from companion.classifier.token_table import TokenTable
 from companion.classifier.vectors import ppmi_vectors
 from companion.errors import DataError, MissingPackageError, OutputError
 
@@ -147,6 +150,7 @@ def train_tables(
     configuration: Configuration = CONFIGURATIONS["recommended"],
     *,
     whole_documents: Sequence[Sequence[int]] | None = None,
+    resident: bool | None = None,
     device: str = "auto",
     progress: bool = True,
     checkpoint: str | Path | None = None,
@@ -166,6 +170,8 @@ def train_tables(
         labels: The class of each number that stands for one in the tables.
         configuration: The choices.
         whole_documents: What the word vectors are made from, where the table has cut documents.
+        resident: Whether the tables lie on the device; None puts them on a GPU, and leaves those
+            for the CPU where they are.
         device: As for :func:`train`, as are all that follow.
         progress: See there.
         checkpoint: See there.
@@ -203,8 +209,8 @@ def train_tables(
         log = stack.enter_context(_epoch_log(log_directory if ranks.is_first else None))
         return _fit(
             classifier,
-            training.to(ranks.device),
-            validation.to(ranks.device),
+            _Documents.of(training, ranks.device, resident),
+            _Documents.of(validation, ranks.device, resident),
             ranks,
             kind,
             progress=progress and ranks.is_first,
@@ -245,15 +251,49 @@ def _table(
     )
 
 
+@dataclass(frozen=True)
+class _Documents:
+    """Documents as the steps read them.
+
+    Attributes:
+        tokens: On the device if they lie there.
+        labels: ``(documents,)`` int64, on the device.
+        weights: ``(documents,)`` float32 on the device, or None where all count the same.
+    """
+
+    tokens: TokenTable | DeviceTable
+    labels: Tensor
+    weights: Tensor | None
+
+    @classmethod
+    def of(cls, table: LabelledTable, device: torch.device, resident: bool | None) -> "_Documents":
+        is_resident = device.type != "cpu" if resident is None else resident
+        return cls(
+            DeviceTable.of(table.tokens, device) if is_resident else table.tokens,
+            table.labels.to(device),
+            None if table.weights is None else table.weights.to(device),
+        )
+
+    def batches(
+        self, configuration: Configuration, generator: np.random.Generator
+    ) -> Iterator[Batch]:
+        """Give all documents once: another run of the long ones, and another order, each time."""
+        size, words = configuration.batch_size, configuration.training_words
+        if isinstance(self.tokens, DeviceTable):
+            return self.tokens.shuffled_batches(size, words, generator)
+        return shuffled_batches(self.tokens.stretches(words, generator), size, generator)
+
+
 def _identity(
     classifier: TextClassifier, training: LabelledTable, validation: LabelledTable
 ) -> dict[str, Any]:
     """Collect what the result of a training depends on: the choices, the device, the documents."""
     digest = hashlib.sha256(json.dumps([classifier.labels, classifier.vocabulary.tokens]).encode())
     for documents in (training, validation):
-        tokens = documents.tokens
-        for part in (tokens.offsets, tokens.token_ids, documents.labels, documents.weights):
-            digest.update(b"" if part is None else part.numpy().data)
+        digest.update(documents.tokens.lengths.data)
+        digest.update(documents.tokens.token_ids.data)
+        digest.update(documents.labels.numpy().data)
+        digest.update(b"" if documents.weights is None else documents.weights.numpy().data)
     return {
         **dataclasses.asdict(classifier.configuration),
         "device": classifier.device.type,
@@ -338,8 +378,8 @@ def _untrained(
 
 def _fit(
     classifier: TextClassifier,
-    training: LabelledTable,
-    validation: LabelledTable,
+    training: _Documents,
+    validation: _Documents,
     ranks: Ranks,
     precision: torch.dtype,
     *,
@@ -411,7 +451,7 @@ def _is_over(state: TrainingState, configuration: Configuration) -> bool:
 def _train_epoch(
     classifier: TextClassifier,
     network: nn.Module,
-    documents: LabelledTable,
+    documents: _Documents,
     state: TrainingState,
     ranks: Ranks,
     bar: "tqdm[NoReturn]",
@@ -422,16 +462,14 @@ def _train_epoch(
     The order of the batches follows from the generator as it was when the epoch began, so an epoch
     that was stopped goes on after the batches that it had done.
     """
-    configuration = classifier.configuration
+    configuration, device = classifier.configuration, classifier.device
     network.train()
-    batches = documents.tokens.shuffled_batches(
-        configuration.batch_size, configuration.training_words, state.generator
-    )
+    batches = documents.batches(configuration, state.generator)
     for batch in itertools.islice(batches, state.batches, None):
         own, factor = ranks.share(batch)
         ranks.seed_step(configuration.seed, state.steps)
         state.optimizer.zero_grad()
-        logits = network(own.token_ids, own.lengths)
+        logits = network(own.token_ids.to(device), own.lengths.to(device))
         loss = factor * _loss(logits, documents, own.rows, configuration.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(network.parameters(), configuration.clip_norm)
@@ -481,7 +519,9 @@ def _summary_writer(directory: str | Path) -> Any:
         ) from error
 
 
-def _loss(logits: Tensor, documents: LabelledTable, rows: Tensor, label_smoothing: float) -> Tensor:
+def _loss(
+    logits: Tensor, documents: _Documents, rows: Tensor | NDArray[np.int64], label_smoothing: float
+) -> Tensor:
     """Give the mean cross-entropy of a batch, each document times its weight.
 
     The weights have mean 1 over all documents, not over the batch, so that a heavy document weighs
@@ -496,17 +536,14 @@ def _loss(logits: Tensor, documents: LabelledTable, rows: Tensor, label_smoothin
     return (documents.weights[rows] * losses).mean()
 
 
-def _validate(
-    classifier: TextClassifier, documents: LabelledTable, ranks: Ranks
-) -> dict[str, float]:
+def _validate(classifier: TextClassifier, documents: _Documents, ranks: Ranks) -> dict[str, float]:
     """Give the weighted cross-entropy, without label smoothing, and the plain accuracy.
 
     Each rank reads its share of the documents; all get the same sums.
     """
     rows = slice(ranks.rank, None, ranks.count)
     batch_size = 64 if ranks.device.type == "cpu" else 1024
-    answers = classifier.predict_table(documents.tokens, rows=rows, batch_size=batch_size)
-    probabilities = answers[rows].cpu().numpy()
+    probabilities = classifier.predict_encoded(documents.tokens.take(rows), batch_size=batch_size)
     labels = documents.labels[rows].cpu().numpy()
     weights = np.ones(len(labels))
     if documents.weights is not None:

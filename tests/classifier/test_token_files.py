@@ -1,4 +1,4 @@
-"""A corpus becomes files of token ids, whatever its size, and trains as the table in memory does."""
+"""A corpus becomes files of token ids, which train as the table in memory does."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from companion.classifier import corpus as corpus_module
 from companion.classifier import tables, token_files
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import iterate_corpus
+from companion.classifier.encoded_corpus import EncodedCorpus
 from companion.classifier.text import Vocabulary, tokenize
 from companion.classifier.token_files import encode_corpus
-from companion.classifier.token_table import EncodedCorpus
 from companion.classifier.training import train, train_tables
 from companion.errors import CompanionError, DataError, OutputError
 from tests.conftest import news
