@@ -32,6 +32,7 @@ from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
 from companion.classifier.text import Vocabulary, tokenize
+from companion.classifier.token_table import TokenTable
 from companion.classifier.vectors import ppmi_vectors
 from companion.errors import DataError, MissingPackageError, OutputError
 
@@ -141,7 +142,7 @@ class _Documents:
         weights: ``(documents,)`` float32 with mean 1, or None where all documents count the same.
     """
 
-    token_ids: list[list[int]]
+    token_ids: TokenTable
     labels: Tensor
     weights: Tensor | None
 
@@ -151,7 +152,9 @@ class _Documents:
     ) -> "_Documents":
         maximum_words = classifier.configuration.maximum_words
         return cls(
-            [classifier.vocabulary.encode(document[:maximum_words]) for document in tokens],
+            TokenTable.of(
+                [classifier.vocabulary.encode(document[:maximum_words]) for document in tokens]
+            ),
             torch.tensor([classifier.labels.index(label) for label in frame["label"]]),
             _relative_weights(frame),
         )
@@ -163,8 +166,8 @@ def _identity(
     """Collect what the result of a training depends on: the choices, the device, the documents."""
     digest = hashlib.sha256(json.dumps([classifier.labels, classifier.vocabulary.tokens]).encode())
     for documents in (training, validation):
-        for token_ids in documents.token_ids:
-            digest.update(np.array([len(token_ids), *token_ids], dtype=np.int64).tobytes())
+        digest.update(documents.token_ids.lengths.tobytes())
+        digest.update(documents.token_ids.token_ids.tobytes())
         digest.update(documents.labels.numpy().tobytes())
         digest.update(b"" if documents.weights is None else documents.weights.numpy().tobytes())
     return {
@@ -320,10 +323,7 @@ def _train_epoch(
     """
     configuration, model, device = classifier.configuration, classifier.model, classifier.device
     model.train()
-    stretches = [
-        _stretch(document, configuration.training_words, state.generator)
-        for document in documents.token_ids
-    ]
+    stretches = documents.token_ids.stretches(configuration.training_words, state.generator)
     batches = shuffled_batches(stretches, configuration.batch_size, state.generator)
     for batch in itertools.islice(batches, state.batches, None):
         state.optimizer.zero_grad()
@@ -391,12 +391,6 @@ def _loss(
         logits, labels, label_smoothing=label_smoothing, reduction="none"
     )
     return (documents.weights[rows].to(logits.device) * losses).mean()
-
-
-def _stretch(document: list[int], words: int, generator: np.random.Generator) -> list[int]:
-    """Take a random run of at most ``words`` tokens: another part of the document in each epoch."""
-    start = generator.integers(0, max(0, len(document) - words) + 1)
-    return document[start : start + words]
 
 
 def _validate(classifier: TextClassifier, documents: _Documents) -> dict[str, float]:
