@@ -16,7 +16,7 @@ from companion.classifier.token_table import TokenTable
 
 __all__ = ["Batch", "batches_by_length", "pad", "shuffled_batches", "spans_by_length"]
 
-_BATCHES_A_BLOCK = 64
+_BATCHES_A_BLOCK = 64  # so that short news has 2 % of padding; with 16 it has 7 %
 _TOKENS_A_BATCH = 65_536  # bounds the memory that very long documents take
 
 
