@@ -267,7 +267,7 @@ class _Documents:
 
     @classmethod
     def of(cls, table: LabelledTable, device: torch.device, resident: bool | None) -> "_Documents":
-        is_resident = device.type != "cpu" if resident is None else resident
+        is_resident = device.type in ("cuda", "mps") if resident is None else resident
         return cls(
             DeviceTable.of(table.tokens, device) if is_resident else table.tokens,
             table.labels.to(device),
@@ -290,10 +290,11 @@ def _identity(
     """Collect what the result of a training depends on: the choices, the device, the documents."""
     digest = hashlib.sha256(json.dumps([classifier.labels, classifier.vocabulary.tokens]).encode())
     for documents in (training, validation):
-        digest.update(documents.tokens.lengths.data)
-        digest.update(documents.tokens.token_ids.data)
-        digest.update(documents.labels.numpy().data)
-        digest.update(b"" if documents.weights is None else documents.weights.numpy().data)
+        parts = [documents.tokens.lengths, documents.tokens.token_ids, documents.labels.numpy()]
+        if documents.weights is not None:
+            parts.append(documents.weights.numpy())
+        for part in parts:
+            digest.update(part)  # type: ignore[arg-type]  # a buffer, so that nothing is copied
     return {
         **dataclasses.asdict(classifier.configuration),
         "device": classifier.device.type,
@@ -397,7 +398,9 @@ def _fit(
         if is_resumed and ranks.is_first:
             done = f"epoch {state.epoch}, after {state.batches} of {steps_an_epoch} batches"
             _LOGGER.info("resuming the training in %s (%s)", checkpoints.path.parent, done)
-    network, chosen = ranks.wrap(model), ranks.device.type
+    network = ranks.wrap(model).__call__
+    if precision == torch.bfloat16:
+        network = torch.autocast(ranks.device.type, precision)(network)
     with tqdm(
         total=configuration.epochs * steps_an_epoch,
         initial=state.steps,
@@ -406,9 +409,8 @@ def _fit(
         disable=None if progress else True,
     ) as bar:
         while not _is_over(state, configuration):
-            with torch.autocast(chosen, torch.bfloat16, enabled=precision == torch.bfloat16):
-                row = _train_epoch(classifier, network, training, state, ranks, bar, checkpoints)
-                row |= _validate(classifier, validation, ranks)
+            row = _train_epoch(classifier, network, training, state, ranks, bar, checkpoints)
+            row |= _validate(classifier, validation, ranks)
             state.end_epoch(row)
             log(row)
             bar.set_postfix(epoch=row["epoch"], validation_loss=f"{row['validation_loss']:.3f}")
@@ -450,7 +452,7 @@ def _is_over(state: TrainingState, configuration: Configuration) -> bool:
 
 def _train_epoch(
     classifier: TextClassifier,
-    network: nn.Module,
+    network: Callable[[Tensor, Tensor], Tensor],
     documents: _Documents,
     state: TrainingState,
     ranks: Ranks,
@@ -462,17 +464,17 @@ def _train_epoch(
     The order of the batches follows from the generator as it was when the epoch began, so an epoch
     that was stopped goes on after the batches that it had done.
     """
-    configuration, device = classifier.configuration, classifier.device
-    network.train()
+    configuration, model, device = classifier.configuration, classifier.model, classifier.device
+    model.train()
     batches = documents.batches(configuration, state.generator)
     for batch in itertools.islice(batches, state.batches, None):
         own, factor = ranks.share(batch)
         ranks.seed_step(configuration.seed, state.steps)
         state.optimizer.zero_grad()
         logits = network(own.token_ids.to(device), own.lengths.to(device))
-        loss = factor * _loss(logits, documents, own.rows, configuration.label_smoothing)
+        loss = factor * _loss(logits.float(), documents, own.rows, configuration.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), configuration.clip_norm)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), configuration.clip_norm)
         state.optimizer.step()
         state.scheduler.step()
         state.add(ranks.mean(loss.detach()), len(batch.rows), norm.detach())
