@@ -302,7 +302,8 @@ def _train_on_tables(
         )
         if not is_first:
             return
-        best = {name: float(value) for name, value in run.history.loc[run.best_epoch].items()}
+        row = run.history.to_dict("index")[run.best_epoch]
+        best = {str(name): float(value) for name, value in row.items()}
         report = {"best_epoch": run.best_epoch, "epochs": len(run.history), **best}
         provenance = {"source": {"tables": str(Path(tables).absolute())}, "documents": counts}
         provenance |= {"seed": configuration.seed, **report}

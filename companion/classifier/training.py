@@ -150,6 +150,7 @@ def train_tables(
     configuration: Configuration = CONFIGURATIONS["recommended"],
     *,
     whole_documents: Sequence[Sequence[int]] | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
     resident: bool | None = None,
     device: str = "auto",
     progress: bool = True,
@@ -170,6 +171,7 @@ def train_tables(
         labels: The class of each number that stands for one in the tables.
         configuration: The choices.
         whole_documents: What the word vectors are made from, where the table has cut documents.
+        on_epoch: Called with each row of the history when its epoch is over.
         resident: Whether the tables lie on the device; None puts them on a GPU, and leaves those
             for the CPU where they are.
         device: As for :func:`train`, as are all that follow.
@@ -215,7 +217,7 @@ def train_tables(
             kind,
             progress=progress and ranks.is_first,
             checkpoints=checkpoints,
-            log=log,
+            logs=[log] if on_epoch is None else [log, on_epoch],
         )
 
 
@@ -386,7 +388,7 @@ def _fit(
     *,
     progress: bool,
     checkpoints: Checkpoints | None,
-    log: Callable[[dict[str, float]], None],
+    logs: Sequence[Callable[[dict[str, float]], None]],
 ) -> TrainingRun:
     """Run epochs until the validation loss no longer falls; put the best epoch's weights back."""
     configuration, model = classifier.configuration, classifier.model
@@ -412,7 +414,8 @@ def _fit(
             row = _train_epoch(classifier, network, training, state, ranks, bar, checkpoints)
             row |= _validate(classifier, validation, ranks)
             state.end_epoch(row)
-            log(row)
+            for log in logs:
+                log(row)
             bar.set_postfix(epoch=row["epoch"], validation_loss=f"{row['validation_loss']:.3f}")
     if not state.best_epoch:
         if checkpoints and ranks.is_first:
