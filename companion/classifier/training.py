@@ -28,10 +28,11 @@ from companion.classifier.batches import shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import validate_corpus
 from companion.classifier.device import choose_device
+from companion.classifier.encoding import build_vocabulary, encode
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
-from companion.classifier.text import Vocabulary, tokenize
+from companion.classifier.text import Vocabulary
 from companion.classifier.token_table import TokenTable
 from companion.classifier.vectors import ppmi_vectors
 from companion.errors import DataError, MissingPackageError, OutputError
@@ -114,21 +115,31 @@ def train(
             stack.enter_context(training_lock(checkpoint))
         stack.enter_context(torch.random.fork_rng())
         torch.manual_seed(configuration.seed)
-        tokens = [tokenize(text) for text in training["text"]]
-        classifier = _untrained(tokens, labels, configuration, chosen)
-        documents = _Documents.of(training, tokens, classifier)
-        held_out = _Documents.of(
-            validation, [tokenize(text) for text in validation["text"]], classifier
+        vocabulary, token_ids, lengths = build_vocabulary(
+            training["text"].tolist(),
+            minimum_count=configuration.minimum_count,
+            maximum_size=configuration.maximum_vocabulary,
         )
+        table = TokenTable.of_flat(token_ids, lengths)
+        classifier = _untrained(vocabulary, table, labels, configuration, chosen)
+        maximum_words = configuration.maximum_words
+        documents = _Documents.of(training, table.first(maximum_words), labels)
+        held_out = encode(validation["text"].tolist(), vocabulary, maximum_words)
+        validation_documents = _Documents.of(validation, TokenTable.of(held_out), labels)
         checkpoints = None
         if checkpoint is not None:
-            identity = _identity(classifier, documents, held_out)
+            identity = _identity(classifier, documents, validation_documents)
             checkpoints = stack.enter_context(
                 Checkpoints(checkpoint, every=checkpoint_every, identity=identity)
             )
         log = stack.enter_context(_epoch_log(log_directory))
         return _fit(
-            classifier, documents, held_out, progress=progress, checkpoints=checkpoints, log=log
+            classifier,
+            documents,
+            validation_documents,
+            progress=progress,
+            checkpoints=checkpoints,
+            log=log,
         )
 
 
@@ -147,17 +158,9 @@ class _Documents:
     weights: Tensor | None
 
     @classmethod
-    def of(
-        cls, frame: pd.DataFrame, tokens: list[list[str]], classifier: TextClassifier
-    ) -> "_Documents":
-        maximum_words = classifier.configuration.maximum_words
-        return cls(
-            TokenTable.of(
-                [classifier.vocabulary.encode(document[:maximum_words]) for document in tokens]
-            ),
-            torch.tensor([classifier.labels.index(label) for label in frame["label"]]),
-            _relative_weights(frame),
-        )
+    def of(cls, frame: pd.DataFrame, table: TokenTable, labels: list[str]) -> "_Documents":
+        codes = torch.tensor([labels.index(label) for label in frame["label"]])
+        return cls(table, codes, _relative_weights(frame))
 
 
 def _identity(
@@ -225,19 +228,17 @@ def _labels(training: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
 
 
 def _untrained(
-    tokens: list[list[str]], labels: list[str], configuration: Configuration, device: torch.device
+    vocabulary: Vocabulary,
+    table: TokenTable,
+    labels: list[str],
+    configuration: Configuration,
+    device: torch.device,
 ) -> TextClassifier:
-    """Build the vocabulary and the model, with the word vectors that the configuration asks for."""
-    vocabulary = Vocabulary.build(
-        tokens,
-        minimum_count=configuration.minimum_count,
-        maximum_size=configuration.maximum_vocabulary,
-    )
+    """Build the model, with the word vectors that the configuration asks for."""
     model = LSTMClassifier(len(vocabulary), len(labels), configuration)
     if configuration.vectors == "ppmi":
-        documents = [vocabulary.encode(document) for document in tokens]
         vectors = ppmi_vectors(
-            documents, len(vocabulary), configuration.embedding_size, seed=configuration.seed
+            table, len(vocabulary), configuration.embedding_size, seed=configuration.seed
         )
         with torch.no_grad():
             model.embedding.weight.copy_(torch.from_numpy(vectors * configuration.embedding_scale))
