@@ -77,7 +77,8 @@ def encode_corpus(
     tokens, found, lengths = _count(read(), counter, processes, progress)
     labels = sorted(found)
     vocabulary = Vocabulary.of_counts(
-        tokens,
+        list(tokens),
+        np.fromiter(tokens.values(), np.int64, len(tokens)),
         minimum_count=configuration.minimum_count,
         maximum_size=configuration.maximum_vocabulary,
     )

@@ -49,6 +49,11 @@ class TokenTable:
             return documents
         lengths = np.fromiter(map(len, documents), np.int64, len(documents))
         token_ids = np.fromiter(chain.from_iterable(documents), np.int32, int(lengths.sum()))
+        return cls.of_flat(token_ids, lengths)
+
+    @classmethod
+    def of_flat(cls, token_ids: NDArray[np.int32], lengths: NDArray[np.int64]) -> "TokenTable":
+        """Make a table of ids that lie one document after the other."""
         return cls(token_ids, np.cumsum(lengths) - lengths, lengths)
 
     def __len__(self) -> int:
@@ -61,7 +66,7 @@ class TokenTable:
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
         return (self[row] for row in range(len(self)))
 
-    def take(self, rows: slice) -> "TokenTable":
+    def take(self, rows: slice | NDArray[np.int64]) -> "TokenTable":
         """Give some of the documents."""
         return TokenTable(self.token_ids, self.starts[rows], self.lengths[rows])
 

@@ -31,10 +31,11 @@ from companion.classifier.device import choose_device
 from companion.classifier.device_table import DeviceTable
 from companion.classifier.distributed import Ranks, is_first_process
 from companion.classifier.encoded_corpus import LabelledTable
+from companion.classifier.encoding import build_vocabulary, encode
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
-from companion.classifier.text import Vocabulary, tokenize
+from companion.classifier.text import Vocabulary
 from companion.classifier.token_table import TokenTable
 from companion.classifier.vectors import ppmi_vectors
 from companion.errors import DataError, MissingPackageError, OutputError
@@ -119,20 +120,20 @@ def train(
     with contextlib.ExitStack() as stack:
         if checkpoint is not None and is_first_process():
             stack.enter_context(training_lock(checkpoint))
-        tokens = [tokenize(text) for text in training["text"]]
-        vocabulary = Vocabulary.build(
-            tokens,
+        vocabulary, token_ids, lengths = build_vocabulary(
+            training["text"].tolist(),
             minimum_count=configuration.minimum_count,
             maximum_size=configuration.maximum_vocabulary,
         )
-        held_out = [tokenize(text) for text in validation["text"]]
+        table, words = TokenTable.of_flat(token_ids, lengths), configuration.maximum_words
+        held_out = TokenTable.of(encode(validation["text"].tolist(), vocabulary, words))
         return train_tables(
-            _table(training, tokens, vocabulary, labels, configuration),
-            _table(validation, held_out, vocabulary, labels, configuration),
+            _labelled(training, table.first(words), labels),
+            _labelled(validation, held_out, labels),
             vocabulary,
             labels,
             configuration,
-            whole_documents=[vocabulary.encode(document) for document in tokens],
+            whole_documents=table,
             device=device,
             progress=progress,
             checkpoint=checkpoint,
@@ -149,7 +150,7 @@ def train_tables(
     labels: Sequence[str],
     configuration: Configuration = CONFIGURATIONS["recommended"],
     *,
-    whole_documents: Sequence[Sequence[int]] | None = None,
+    whole_documents: TokenTable | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     resident: bool | None = None,
     device: str = "auto",
@@ -194,9 +195,8 @@ def train_tables(
         ranks = Ranks.join(chosen)
         stack.enter_context(torch.random.fork_rng())
         torch.manual_seed(configuration.seed)
-        classifier = _untrained(
-            whole_documents or training.tokens, vocabulary, list(labels), configuration, ranks
-        )
+        whole = training.tokens if whole_documents is None else whole_documents
+        classifier = _untrained(whole, vocabulary, list(labels), configuration, ranks)
         checkpoints = None
         if checkpoint is not None:
             identity = _identity(classifier, training, validation) | {"precision": str(kind)}
@@ -238,19 +238,9 @@ def _check_choices(
     return chosen, torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
-def _table(
-    frame: pd.DataFrame,
-    tokens: list[list[str]],
-    vocabulary: Vocabulary,
-    labels: list[str],
-    configuration: Configuration,
-) -> LabelledTable:
-    words = configuration.maximum_words
-    return LabelledTable(
-        TokenTable.of([vocabulary.encode(document[:words]) for document in tokens]),
-        torch.tensor([labels.index(label) for label in frame["label"]]),
-        _relative_weights(frame),
-    )
+def _labelled(frame: pd.DataFrame, table: TokenTable, labels: list[str]) -> LabelledTable:
+    codes = torch.tensor([labels.index(label) for label in frame["label"]])
+    return LabelledTable(table, codes, _relative_weights(frame))
 
 
 @dataclass(frozen=True)
@@ -352,7 +342,7 @@ def _labels(training: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
 
 
 def _untrained(
-    documents: Sequence[Sequence[int]] | TokenTable,
+    documents: TokenTable,
     vocabulary: Vocabulary,
     labels: list[str],
     configuration: Configuration,
@@ -364,12 +354,12 @@ def _untrained(
     """
     model = LSTMClassifier(len(vocabulary), len(labels), configuration)
     if configuration.vectors == "ppmi" and ranks.is_first:
-        rows = np.arange(len(documents))
-        if len(rows) > _DOCUMENTS_FOR_VECTORS:
+        if len(documents) > _DOCUMENTS_FOR_VECTORS:
             generator = np.random.default_rng(configuration.seed)
-            rows = np.sort(generator.choice(rows, _DOCUMENTS_FOR_VECTORS, replace=False))
+            drawn = generator.choice(len(documents), _DOCUMENTS_FOR_VECTORS, replace=False)
+            documents = documents.take(np.sort(drawn))
         vectors = ppmi_vectors(
-            [documents[int(row)] for row in rows],
+            documents,
             len(vocabulary),
             configuration.embedding_size,
             seed=configuration.seed,

@@ -12,7 +12,7 @@ from companion.classifier.batches import batches_by_length, shuffled_batches
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits
 from companion.classifier.device_table import DeviceTable
-from companion.classifier.text import Vocabulary, tokenize
+from companion.classifier.encoding import build_vocabulary, encode
 from companion.classifier.token_table import TokenTable
 from companion.classifier.training import train, train_tables
 from companion.errors import DataError
@@ -69,14 +69,12 @@ def test_a_training_with_the_table_on_the_device_is_the_same(
 ) -> None:
     configuration = dataclasses.replace(small, training_words=10)
     weighted = splits.train.assign(weight=np.arange(1.0, len(splits.train) + 1))
-    tokens = [tokenize(text) for text in weighted["text"]]
-    vocabulary, labels = Vocabulary.build(tokens), sorted(weighted["label"].unique())
+    vocabulary, ids, lengths = build_vocabulary(weighted["text"].tolist())
+    labels = sorted(weighted["label"].unique())
+    held_out = TokenTable.of(encode(splits.validation["text"].tolist(), vocabulary, 1000))
     tables = [
-        training._table(frame, each, vocabulary, labels, configuration)
-        for frame, each in [
-            (weighted, tokens),
-            (splits.validation, [tokenize(text) for text in splits.validation["text"]]),
-        ]
+        training._labelled(weighted, TokenTable.of_flat(ids, lengths), labels),
+        training._labelled(splits.validation, held_out, labels),
     ]
     host, device = (
         train_tables(
