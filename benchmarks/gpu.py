@@ -9,9 +9,7 @@ runs all of it on a CPU, with a small network, to test this script.
 
 import os
 
-os.environ.setdefault(
-    "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-)  # before CUDA starts: deterministic mode
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")  # before CUDA starts: deterministic mode
 
 import argparse
 import contextlib
@@ -52,6 +50,7 @@ from companion.classifier.corpus import read_table, split_corpus
 from companion.classifier.device_table import DeviceTable
 from companion.classifier.encoded_corpus import LabelledTable
 from companion.classifier.model import LSTMClassifier
+from companion.classifier.scaling import lstm_operations
 from companion.classifier.text import PADDING, UNKNOWN, Vocabulary, tokenize
 from companion.classifier.token_table import TokenTable
 from companion.classifier.training import TrainingRun, train_tables
@@ -286,10 +285,9 @@ def _floor(data: Data, network: Configuration, batch_size: int, peak: dict[str, 
     The larger of two: its operations at the peak, and its recurrent steps one after another. A step
     is forward and backward; the layers could overlap, and are not assumed to.
     """
-    words, hidden = network.training_words, network.hidden_size
+    words = network.training_words
     lengths = np.minimum(data.training.tokens.lengths, words)
-    inputs = [network.embedding_size] + [hidden] * (network.layers - 1)
-    operations = sum(3 * 8 * hidden * (size + hidden) for size in inputs)  # a token, both ways
+    operations = lstm_operations(network.embedding_size, network.hidden_size, network.layers)
     table = DeviceTable.of(data.training.tokens, torch.device("cpu"))
     generator = np.random.default_rng(0)
     widths = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, language, listing_effects, soak
+from benchmarks import bbc, finetuning, language, listing_effects, scale, soak
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -48,14 +48,23 @@ def test_the_small_language_model() -> None:
     assert ledger.recorded("language.llm.shuffled") > 5 * ledger.recorded("language.llm.real")
 
 
+def test_memory_against_corpus_size_and_two_processes_against_one() -> None:
+    for name, (value, _) in scale.results().items():
+        ledger.check(name, value)
+    mapped, table = (
+        ledger.recorded(f"scale.memory.{kind}_bytes_a_document") for kind in ("mapped", "table")
+    )
+    assert 10_000_000 * mapped < 24e9, "ten million documents train on a machine of 24 GB"
+    assert mapped < table / 4
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
     Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
     """
-    measured_here = {module.COMMAND for module in (bbc, listing_effects, soak, finetuning)} | {
-        language.LLM_COMMAND
-    }
+    modules = (bbc, listing_effects, soak, finetuning, scale)
+    measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
