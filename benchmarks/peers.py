@@ -80,17 +80,6 @@ METHODS: dict[str, Callable[[int], Any]] = {
     "minilm_lr": partial(_minilm, "frozen"),
     "minilm_tuned": partial(_minilm, "full"),
 }
-TITLES = {
-    "lstm": "our LSTM, recommended",
-    "listing": "the article's listing, least repair",
-    "tutorial": "tutorial LSTM, packed",
-    "keras": "Keras LSTM on torch",
-    "tfidf_lr": "TF-IDF + logistic regression",
-    "tfidf_svc": "TF-IDF + LinearSVC",
-    "fasttext": "fastText, bigrams",
-    "minilm_lr": "MiniLM + logistic regression",
-    "minilm_tuned": "MiniLM, fine-tuned",
-}
 # The columns that are ratios to our LSTM, as logarithms to base 10, and what they are made of.
 RATIOS = {
     "log_cost": "cpu_seconds",
@@ -342,9 +331,9 @@ def _measured_before(path: Path | None) -> list[dict[str, Any]]:
 def _draw(table: pd.DataFrame, path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    from companion.plots.benchmarks import accuracy_against_cost
+    from companion.plots.benchmarks import PEERS, accuracy_against_cost
 
-    frame = table.assign(title=table["method"].map(TITLES))
+    frame = table.assign(title=table["method"].map(PEERS))
     axes = plt.subplots(figsize=(9, 4.5))[1]
     accuracy_against_cost(frame, axes)
     plt.savefig(path)

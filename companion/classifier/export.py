@@ -143,7 +143,7 @@ class _Graph(nn.Module):
         """Do as :func:`~companion.classifier.model.cut_windows` does, with the window cut too."""
         if self.window == 0:
             return token_ids, lengths
-        window = torch.sym_min(self.window, token_ids.shape[1])
+        window = torch.sym_min(self.window, token_ids.shape[1])  # type: ignore[no-untyped-call]
         windows = (token_ids.shape[1] + window - 1) // window
         missing = windows * window - token_ids.shape[1]
         padded = functional.pad(token_ids, (0, missing), value=PADDING_ID)

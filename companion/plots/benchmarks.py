@@ -6,7 +6,19 @@ from matplotlib.axes import Axes
 
 from companion.plots.style import axes_or_new, colour, named
 
-__all__ = ["accuracy_against_cost", "time_shares"]
+__all__ = ["PEERS", "accuracy_against_cost", "time_shares"]
+
+PEERS = {
+    "lstm": "our LSTM, recommended",
+    "listing": "the article's listing, least repair",
+    "tutorial": "tutorial LSTM, packed",
+    "keras": "Keras LSTM on torch",
+    "tfidf_lr": "TF-IDF + logistic regression",
+    "tfidf_svc": "TF-IDF + LinearSVC",
+    "fasttext": "fastText, bigrams",
+    "minilm_lr": "MiniLM + logistic regression",
+    "minilm_tuned": "MiniLM, fine-tuned",
+}
 
 
 def accuracy_against_cost(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
