@@ -57,7 +57,7 @@ def build_vocabulary(
     """Build the vocabulary of the training texts and encode them, in one pass.
 
     The result is that of :meth:`~companion.classifier.text.Vocabulary.build` and of its ``encode``,
-    three times as fast: each token is looked up once, and counts and ids are NumPy's work.
+    in less time: each token is looked up once, and counts and ids are NumPy's work.
 
     Args:
         texts: The training texts, each with at least one token.
