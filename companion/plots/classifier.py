@@ -20,6 +20,7 @@ __all__ = [
     "learning_curves",
     "padding_amnesia",
     "reliability_diagram",
+    "speedup_curves",
     "token_boxes",
 ]
 
@@ -187,3 +188,18 @@ def answer_and_effects(probabilities: pd.Series, effects: pd.Series) -> Axes:
     for ax in (left, right):
         ax.invert_yaxis()
     return named(right, "Without this word it falls by", "probability", "")
+
+
+def speedup_curves(curves: Mapping[str, "pd.Series[float]"], ax: Axes | None = None) -> Axes:
+    """Draw speed-ups by the number of processes, a line a case, and where the ideal would be."""
+    ax = axes_or_new(ax)
+    for name, curve in curves.items():
+        ax.plot(curve.index, curve, marker="o", label=name)
+    processes = next(iter(curves.values())).index
+    ax.plot(processes, processes, color="black", linestyle=":", label="ideal")
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    ax.legend()
+    return named(ax, "How much faster a step is", "processes", "times as fast as one process")

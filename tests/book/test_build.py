@@ -171,7 +171,8 @@ def test_errata_take_their_evidence_from_the_claims(good: Path) -> None:
 
 def test_pages_describe_themselves_and_load_what_they_need(good: Path) -> None:
     index, claims = soup(good, "index"), soup(good, "reference/claims")
-    assert index.find("meta", attrs={"name": "description"})["content"].startswith("Is something wrong")
+    described = index.find("meta", attrs={"name": "description"})["content"]
+    assert described.startswith("Is something wrong")
     assert claims.find("script", src=re.compile("mathjax")) is not None
     assert soup(good, "reference/results").find("script", src=re.compile("mathjax")) is None
     assert index.find("script", src=re.compile("fontawesome")) is None
