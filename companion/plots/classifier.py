@@ -200,6 +200,6 @@ def speedup_curves(curves: Mapping[str, "pd.Series[float]"], ax: Axes | None = N
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
     ax.legend()
     return named(ax, "How much faster a step is", "processes", "times as fast as one process")
