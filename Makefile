@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check lint train lab notebooks benchmark soak clean
+.PHONY: help book offline test check lint train lab notebooks benchmark soak mutants clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ help:  ## say what each target does
 book: .venv/with-book  ## build the HTML into _build/html; no notebook is run
 	$(BIN)/jupyter-book build book --all -W -n --keep-going
 	@echo "Open $(CURDIR)/$(HTML)/index.html"
+
+offline: book  ## put the HTML into one zip file, to be read without a server or a network
+	$(BIN)/python -m zipfile -c _build/large-models-at-work.zip $(HTML)/
+	@echo "Unpack _build/large-models-at-work.zip anywhere and open html/index.html"
 
 test: lint  ## run every test and every notebook, and measure every recorded number again
 	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
@@ -48,12 +52,17 @@ notebooks: .venv/with-book  ## run the notebooks whose text, or whose package, c
 benchmark: .venv/with-book  ## measure the recorded numbers again and write them into book/results
 	$(BIN)/python -m benchmarks.bbc --record
 	$(BIN)/python -m benchmarks.listing_effects --record
+	$(BIN)/python -m benchmarks.live --record
 
 soak: .venv/with-book  ## kill a training 50 times, half of them as it saves, and compare the weights in the end
 	$(BIN)/python -m benchmarks.soak --record
 
+mutants: .venv/with-soak  ## change the pipeline in thousands of places, and count the changes that no test notices
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+
 clean:  ## remove what was built: the HTML, the models, the environment
-	rm -rf _build models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _build mutants models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/with-%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -9,7 +9,7 @@ NewsClassifier(hidden_size=32)
 """
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.inference import TextClassifier
     from companion.classifier.training import train
+    from companion.clinic.checker import check
     from companion.errors import CompanionError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "TextClassifier",
     "__version__",
     "baselines",
+    "check",
     "evaluate",
     "load_classifier",
     "load_corpus",
@@ -39,7 +41,10 @@ __all__ = [
     "train",
 ]
 
-__version__ = version("large-models-at-work")
+try:
+    __version__ = version("large-models-at-work")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "0+checkout"
 
 _HOMES = {
     "CONFIGURATIONS": "companion.classifier.configuration",
@@ -48,6 +53,7 @@ _HOMES = {
     "NewsClassifier": "companion.classifier.estimator",
     "TextClassifier": "companion.classifier.inference",
     "baselines": "companion.classifier.evaluation",
+    "check": "companion.clinic.checker",
     "evaluate": "companion.classifier.evaluation",
     "load_classifier": "companion.classifier.checkpoint",
     "load_corpus": "companion.classifier.corpus",

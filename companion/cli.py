@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from companion import __version__
-from companion.classifier.configuration import CONFIGURATIONS
+from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.errors import CompanionError, DataError, EmptyDocumentError
 from companion.safety import LIMITS, for_terminal
 
@@ -147,6 +147,9 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     default="recommended",
     show_default=True,
 )
+@click.option(
+    "--tables", type=click.Path(), metavar="TABLES", help="A corpus made by companion encode."
+)
 @click.option("--epochs", type=int, help="Train for so many epochs at the most.")
 @click.option(
     "--seed",
@@ -178,6 +181,7 @@ def train(
     label: str | None,
     output: str,
     configuration: str,
+    tables: str | None,
     epochs: int | None,
     seed: int,
     device: str,
@@ -192,17 +196,39 @@ def train(
 
     A training that was stopped, by Ctrl-C, a crash or a power cut, goes on where it was when the
     same command is given again.
+
+    Started by torchrun or accelerate launch, several processes train together.
     """
+    if tables is not None:
+        if corpus or data or text or label:
+            raise click.UsageError(
+                "give --tables TABLES alone, without --corpus, --data or a column"
+            )
+        _train_on_tables(
+            tables,
+            output,
+            _configuration(configuration, epochs, seed),
+            device=device,
+            checkpoint_every=checkpoint_every,
+            restart=restart,
+            log_directory=tensorboard,
+            as_json=as_json,
+        )
+        return
     source = _source(corpus, data, text, label)
     chosen = _configuration(configuration, epochs, seed)
 
     from companion.classifier.checkpoint import prepare_directory, save_classifier
+    from companion.classifier.distributed import is_first_process
     from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.state import remove_state, training_lock
     from companion.classifier.training import train as train_classifier
     from companion.reproducibility import stamp
 
     splits = _splits(source, seed)
+    if not is_first_process():  # it helps to train; the first one prints, measures and writes
+        train_classifier(splits.train, splits.validation, chosen, device=device, checkpoint=output)
+        return
     prepare_directory(output)
     counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     click.echo(
@@ -240,6 +266,110 @@ def train(
     )
     question = '"Shares rose after the bank raised its forecast"'
     click.echo(f"Ask it: companion predict {shlex.quote(output)} {question}")
+
+
+def _train_on_tables(
+    tables: str,
+    output: str,
+    configuration: Configuration,
+    *,
+    restart: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train on a corpus of token ids; its validation documents are all that is measured."""
+    from companion.classifier.checkpoint import prepare_directory, save_classifier
+    from companion.classifier.distributed import is_first_process
+    from companion.classifier.encoded_corpus import EncodedCorpus
+    from companion.classifier.state import remove_state, training_lock
+    from companion.classifier.training import train_tables
+
+    is_first = is_first_process()
+    documents = EncodedCorpus.open(tables)
+    counts = {"train": len(documents.training), "validation": len(documents.validation)}
+    with contextlib.ExitStack() as stack:
+        if is_first:
+            prepare_directory(output)
+            counted = " training, ".join(map(str, counts.values()))
+            click.echo(f"{counted} validation documents", err=True)
+            stack.enter_context(training_lock(output))
+            if restart:
+                remove_state(output)
+        run = train_tables(
+            documents.training,
+            documents.validation,
+            documents.vocabulary,
+            documents.labels,
+            configuration,
+            checkpoint=output,
+            **options,
+        )
+        if not is_first:
+            return
+        row = run.history.to_dict("index")[run.best_epoch]
+        best = {str(name): float(value) for name, value in row.items()}
+        report = {"best_epoch": run.best_epoch, "epochs": len(run.history), **best}
+        provenance = {"source": {"tables": str(Path(tables).absolute())}, "documents": counts}
+        provenance |= {"seed": configuration.seed, **report}
+        save_classifier(run.classifier, output, provenance=provenance)
+        remove_state(output)
+    if as_json:
+        click.echo(_json({"output": output, **provenance}))
+        return
+    click.echo(f"Accuracy on the validation documents: {best['validation_accuracy']:.3f}")
+    click.echo(f"Best epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}")
+
+
+@main.command()
+@click.argument("source", metavar="FILE|NAME")
+@click.option("--output", required=True, type=click.Path(), metavar="TABLES", help="A new folder.")
+@click.option("--text", default="text", show_default=True, metavar="COLUMNS")
+@click.option("--label", default="label", show_default=True, metavar="COLUMN")
+@click.option(
+    "--configuration",
+    type=click.Choice(list(CONFIGURATIONS)),
+    default="recommended",
+    show_default=True,
+)
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    metavar="SHARE",
+    help="The share of the documents that is held out.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--processes", type=click.IntRange(1), default=1, show_default=True, help="How many tokenise."
+)
+def encode(
+    source: str,
+    output: str,
+    text: str,
+    label: str,
+    configuration: str,
+    validation: float,
+    seed: int,
+    processes: int,
+) -> None:
+    """Turn a corpus of any size into token ids on disk, for train --tables.
+
+    FILE is a table as for --data; NAME is a data set of the Hugging Face hub, read as a stream.
+    """
+    from companion.classifier.token_files import encode_corpus
+
+    chosen = _configuration(configuration, None, seed)
+    encode_corpus(
+        source,
+        output,
+        chosen,
+        text=text,
+        label=label,
+        validation_fraction=validation,
+        processes=processes,
+    )
+    click.echo(f"Train on it: companion train --tables {shlex.quote(output)} --output DIR")
 
 
 @main.command()

@@ -117,6 +117,18 @@ def without_tags(text: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", "", text).split()).replace('"', "&quot;")
 
 
+def search_without_server(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Read from a folder, the search lists what it found; only a server gives it the excerpts."""
+    if pagename == "search":
+        app.add_js_file(
+            None,
+            body='if (location.protocol === "file:") '
+            "DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;",
+        )
+
+
 def prepare(app: Sphinx) -> None:
     """Give the templates their filters, and have the pages of sources written in every build."""
     if app.builder.format != "html":
@@ -131,6 +143,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("builder-inited", prepare)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", search_without_server)
     app.connect("html-page-context", mend)
     app.connect("html-page-context", drop_mathjax, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

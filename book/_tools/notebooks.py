@@ -26,6 +26,7 @@ from typing import Any
 
 import jupytext
 import nbformat
+import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -35,6 +36,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from notebook_checks import problems
 
 CELL_TIMEOUT = 600
+RUN_TIMES = "book/run_times.json"
+# What a run took, asked of its own kernel: processor seconds of all threads, and the most memory.
+METER = """import resource
+used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(sum(each.ru_utime + each.ru_stime for each in used), max(each.ru_maxrss for each in used))"""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What front ends add to cells and readers do not need.
 EPHEMERAL = frozenset(
@@ -42,6 +48,13 @@ EPHEMERAL = frozenset(
 )
 HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError)
+# The first code cell of each notebook of a published book: Colab has none of the packages.
+INSTALL = """try:
+    import companion
+except ImportError:
+    get_ipython().run_line_magic(
+        "pip", 'install --quiet "large-models-at-work[book] @ git+{url}@{branch}"'
+    )"""
 
 
 class Pair:
@@ -63,6 +76,8 @@ class Pair:
     def read_text(self) -> Any:
         """Read the text as a notebook without outputs, whose cell ids depend on the cells alone."""
         notebook = jupytext.read(self.text, fmt="md:myst")
+        place = self._first_code(notebook)
+        notebook.cells[place:place] = install_cells(self.root)
         seen: dict[str, int] = {}
         for cell in notebook.cells:
             content = f"{cell.cell_type}\n{cell.source}"
@@ -72,9 +87,25 @@ class Pair:
         notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
         return notebook
 
+    @staticmethod
+    def _first_code(notebook: Any) -> int:
+        kinds = [cell.cell_type for cell in notebook.cells]
+        return kinds.index("code") if "code" in kinds else len(kinds)
+
     def read_notebook(self) -> Any:
         """Read the notebook, or None where there is none."""
         return nbformat.read(self.notebook, as_version=4) if self.notebook.exists() else None
+
+
+def install_cells(root: Path) -> list[Any]:
+    """The cell that installs the package, if ``_config.yml`` says where the book is published."""
+    path = root / "_config.yml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    repository = settings.get("repository", {})
+    if not repository.get("url"):
+        return []
+    source = INSTALL.format(url=repository["url"], branch=repository.get("branch", "main"))
+    return [nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})]
 
 
 def pairs(root: Path) -> list[Pair]:
@@ -202,7 +233,7 @@ def state(pair: Pair) -> str:
     return "fresh" if kept.get("fingerprint") == fingerprint(pair.root, text) else "package"
 
 
-def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> Any:
+def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> tuple[Any, dict[str, float]]:
     """Execute the text in a fresh kernel, in the folder of the notebook.
 
     Args:
@@ -210,13 +241,15 @@ def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> Any:
         timeout: Seconds that a cell may take.
 
     Returns:
-        The executed notebook, ready to be written.
+        The executed notebook, ready to be written, and what it took: ``seconds`` of a processor
+        and ``gigabytes`` of memory.
 
     Raises:
         RuntimeError: If a cell fails or takes too long, or the result is no notebook for readers;
             it says which cell.
     """
     notebook = pair.read_text()
+    notebook.cells.append(nbformat.v4.new_code_cell(METER))
     folder = pair.notebook.parent
     folder.mkdir(parents=True, exist_ok=True)
     client = NotebookClient(
@@ -230,6 +263,7 @@ def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> Any:
         client.execute()
     except FAILURES as error:
         raise RuntimeError(f"{where(notebook)}\n{error}") from error
+    took = reading(notebook.cells.pop())
     tidy(notebook)
     if found := problems(notebook):
         raise RuntimeError("\n".join(map(str, found)))
@@ -237,7 +271,25 @@ def execute(pair: Pair, timeout: int = CELL_TIMEOUT) -> Any:
         "fingerprint": fingerprint(pair.root, notebook),
         "source": source_digest(notebook),
     }
-    return notebook
+    return notebook, took
+
+
+def reading(cell: Any) -> dict[str, float]:
+    """Read the meter's cell."""
+    printed = "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
+    seconds, kilobytes = map(float, printed.split())
+    return {"seconds": round(seconds, 1), "gigabytes": round(kilobytes / 2**20, 2)}
+
+
+def note_run_time(root: Path, name: str, took: dict[str, float]) -> None:
+    """Keep what the last run of a notebook took, for the page that lists it."""
+    path = root / RUN_TIMES
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(value)}"
+        for key, value in sorted((kept | {name: took}).items())
+    ]
+    write(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def where(notebook: Any) -> str:
@@ -290,6 +342,8 @@ def give_back(pair: Pair) -> None:
     notebook = pair.read_notebook()
     language = notebook.metadata.get("language_info", {})
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": language})
+    installs = {cell.source for cell in install_cells(pair.root)}
+    notebook.cells = [cell for cell in notebook.cells if cell.source not in installs]
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict(
             {k: v for k, v in cell.metadata.items() if k not in EPHEMERAL}
@@ -324,10 +378,12 @@ def update(pair: Pair, *, force: bool = False, timeout: int = CELL_TIMEOUT) -> b
         return True
     started = time.perf_counter()
     try:
-        write(pair.notebook, nbformat.writes(execute(pair, timeout)) + "\n")
+        notebook, took = execute(pair, timeout)
     except RuntimeError as error:
         print(f"{pair.name}: not replaced, {error}")
         return False
+    write(pair.notebook, nbformat.writes(notebook) + "\n")
+    note_run_time(pair.root, pair.name, took)
     print(f"{pair.name}: executed in {time.perf_counter() - started:.0f} s ({found})")
     return True
 

