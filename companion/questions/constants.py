@@ -121,6 +121,7 @@ CONSTANTS: dict[str, Constant] = {
         ("deepseek2024",),
     ),
 }
+"""The constants by name."""
 
 GRIDS: dict[str, float] = {
     "france": 0.056,

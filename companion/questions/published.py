@@ -177,6 +177,7 @@ PUBLISHED_RUNS: tuple[PublishedRun, ...] = (
         watts=700,
     ),
 )
+"""The runs, of which at least the size and the tokens are published."""
 
 _GPT3_HOURS = 10_000 * 14.8 * 24
 """Accelerator hours of GPT-3 by the assumption of Patterson et al.; no team published them."""
