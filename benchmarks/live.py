@@ -32,7 +32,7 @@ SEEDS = (0, 1, 2)
 COMMAND = "python -m benchmarks.live --record"
 RECOMMENDED = CONFIGURATIONS["recommended"]
 # As many words and numbers as fit into a megabyte.
-WORDS, SIZE = 12_000, 40
+WORDS, SIZE = 10_000, 40
 BOOK = Path(__file__).parents[1] / "book"
 EXAMPLE = "Shares rose after the bank raised its profit forecast"
 

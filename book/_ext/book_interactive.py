@@ -25,7 +25,7 @@ from companion.interactive import STARTS
 
 LOGGER = logging.getLogger(__name__)
 SCRIPTS = Path(__file__).parents[1] / "_scripts"
-TARGET = "scripts"
+TARGET = "interactive"  # not "scripts", which is the folder of the theme
 COMMON = ("companion.js", "interactive.js")
 MODEL = "model.js"
 MORE = {"live-classifier": (MODEL, "live.js")}

@@ -245,9 +245,9 @@ window.Companion = (function () {
       this.ids = new Map(file.vocabulary.map((token, id) => [token, id]));
       this.tensors = {};
       for (const name of Object.keys(file.tensors)) this.tensors[name] = unpack(file.tensors[name]);
-      const { layers, directions, hidden_size: hidden } = this.settings;
+      const { layers, bidirectional, hidden_size: hidden } = this.settings;
       this.layers = Array.from({ length: layers }, (_, layer) =>
-        Array.from({ length: directions }, (_, direction) => {
+        Array.from({ length: bidirectional ? 2 : 1 }, (_, direction) => {
           const part = (name) => this.tensors[`layers.${layer}.directions.${direction}.${name}_l0`];
           const bias = part("bias_ih").map((value, place) => value + part("bias_hh")[place]);
           return { input: part("weight_ih"), state: part("weight_hh"), bias, hidden, known: new Map() };

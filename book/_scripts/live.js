@@ -31,7 +31,7 @@ window.CompanionPage.figures["live-classifier"] = function (root) {
 
   /* Which numbers of the network are shown: fixed controls, so that typing does not take them away. */
   const looks = element("div", { class: "interactive-controls" });
-  const directions = ["forward, from the first word", "backward, from the last word"].slice(0, model.settings.directions);
+  const directions = ["forward, from the first word", "backward, from the last word"].slice(0, model.layers[0].length);
   const direction = select(looks, "direction", directions, showInside);
   const units = ["mean of all units", ...Array.from({ length: model.settings.hidden_size }, (_, unit) => `unit ${unit + 1}`)];
   const unit = select(looks, "unit", units, showInside);

@@ -271,10 +271,10 @@ def compare_exports(classifier: TextClassifier, test: pd.DataFrame) -> dict[str,
 def export_web(classifier: TextClassifier, path: str | Path) -> Path:
     """Write a classifier into a script for a web page, with 8-bit weights.
 
-    The script sets ``CompanionModel``: ``labels``, ``vocabulary``, ``settings`` (how the network is
-    built and reads a document), and ``tensors``, by the names of the model's state. A matrix is
-    base64 of int8 with the float32 scale of each row, as :func:`quantize_rows` makes them; a vector
-    is base64 of float32. A script and no JSON, because a page that is opened from a disk may not
+    The script sets ``CompanionModel``: ``labels``, ``vocabulary``, ``settings``, which is the
+    configuration, and ``tensors``, by the names of the model's state. A matrix is base64 of int8
+    with the float32 scale of each row, as :func:`quantize_rows` makes them; a vector is base64 of
+    float32. A script and no JSON, because a page that is opened from a disk may not
     read files.
 
     Args:
@@ -288,11 +288,9 @@ def export_web(classifier: TextClassifier, path: str | Path) -> Path:
         OutputError: If the file cannot be written; what was there before stays whole.
     """
     configuration = classifier.configuration
-    names = ("embedding_size", "hidden_size", "layers", "maximum_words", "pooling", "window")
     content = {
         "labels": classifier.labels,
-        "settings": {name: getattr(configuration, name) for name in names}
-        | {"directions": 2 if configuration.bidirectional else 1},
+        "settings": dataclasses.asdict(configuration),
         "vocabulary": classifier.vocabulary.tokens,
         "tensors": {
             name: _packed(tensor.detach().cpu().float())

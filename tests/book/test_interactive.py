@@ -361,9 +361,7 @@ def published() -> tuple[dict[str, Any], TextClassifier]:
     """The model of the live page, read by means of its own, as torch has it."""
     text = (SCRIPTS / "model.js").read_text(encoding="utf-8")
     content = json.loads(text.removeprefix("window.CompanionModel = ").removesuffix(";\n"))
-    settings = dict(content["settings"])
-    settings["bidirectional"] = settings.pop("directions") == 2
-    configuration = Configuration(**settings)
+    configuration = Configuration(**content["settings"])
     model = LSTMClassifier(len(content["vocabulary"]), len(content["labels"]), configuration)
     state = {}
     for name, shape in ((name, value.shape) for name, value in model.state_dict().items()):
@@ -373,7 +371,7 @@ def published() -> tuple[dict[str, Any], TextClassifier]:
             scales = np.frombuffer(base64.b64decode(tensor["scales"]), dtype="<f4")
             rows = np.frombuffer(data, dtype=np.int8).reshape(shape) * scales[:, None]
         else:
-            rows = np.frombuffer(data, dtype="<f4").copy()
+            rows = np.frombuffer(data, dtype="<f4").reshape(shape).copy()
         state[name] = torch.tensor(rows)
     model.load_state_dict(state)
     vocabulary = Vocabulary(content["vocabulary"])
