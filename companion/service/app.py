@@ -298,7 +298,7 @@ def _refusal(
 
 def _guard(limits: ServiceLimits) -> Any:
     def wrap(app: Application) -> Guard:
-        return Guard(app, limits, lambda *problem: _refusal(*problem))
+        return Guard(app, limits, _refusal, "/predict")
 
     return wrap
 

@@ -76,8 +76,7 @@ class MicroBatcher:
         self._held: _Job | None = None
         self._pending, self._seconds_a_document = 0, 0.0
         self._worker: asyncio.Task[None] | None = None
-        self._is_closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._thread: ThreadPoolExecutor | None = None
 
     @property
     def pending(self) -> int:
@@ -87,20 +86,21 @@ class MicroBatcher:
     @property
     def is_accepting(self) -> bool:
         """Whether a request of one document would be taken now."""
-        return not self._is_closed and self._pending < self._capacity
+        return self._worker is not None and self._pending < self._capacity
 
     def start(self) -> None:
-        """Begin to work; call it inside the event loop."""
+        """Begin to work, also after :meth:`close`; call it inside the event loop."""
+        self._jobs = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker = asyncio.get_running_loop().create_task(self._work())
 
     async def close(self) -> None:
         """Refuse new requests, answer all that were accepted, and stop the thread."""
-        if not self._is_closed:
-            self._is_closed = True
+        worker, self._worker = self._worker, None
+        if worker is not None and self._thread is not None:
             self._jobs.put_nowait(None)
-        if self._worker is not None:
-            await self._worker
-        self._thread.shutdown()
+            await worker
+            self._thread.shutdown()
 
     async def submit(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Wait for the answer to a request.
@@ -112,10 +112,10 @@ class MicroBatcher:
             ``(documents, classes)`` probabilities, in the order of the documents.
 
         Raises:
-            Busy: If there is no room, or the batcher is closed.
+            Busy: If there is no room, or the batcher does not run.
         """
-        if self._is_closed:
-            raise Busy("the service is stopping; ask again", retry_after=1)
+        if self._worker is None:
+            raise Busy("the service does not run now; ask again", retry_after=1)
         if self._pending + len(texts) > self._capacity:
             wait = max(1, math.ceil(self._pending * self._seconds_a_document))
             raise Busy(f"{self._pending} documents are waiting; ask again later", retry_after=wait)

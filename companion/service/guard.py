@@ -51,6 +51,7 @@ class Guard:
         app: What comes behind it.
         limits: The limits.
         refuse: Makes the response to a refused request.
+        path: The one address whose requests have a body; that of any other is not read.
     """
 
     def __init__(
@@ -58,12 +59,13 @@ class Guard:
         app: Application,
         limits: ServiceLimits,
         refuse: Callable[[int, str, str], Application],
+        path: str,
     ) -> None:
-        self._app, self._limits, self._refuse = app, limits, refuse
+        self._app, self._limits, self._refuse, self._path = app, limits, refuse, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with its error."""
-        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH"):
+        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("POST", self._path):
             await self._app(scope, receive, send)
             return
         try:

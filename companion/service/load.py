@@ -5,7 +5,8 @@ Explained in :doc:`/questions/service`, "How fast".
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ try:
 except ImportError as error:
     raise MissingPackageError("asking a service needs httpx: pip install httpx") from error
 
-__all__ = ["Load", "Unanswered", "ask", "closed_loop", "open_loop"]
+__all__ = ["Load", "Unanswered", "ask", "closed_loop", "in_process", "open_loop"]
 
 _PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _GONE = (httpx.TransportError,)  # refused, reset or cut off: asking again changes nothing else
@@ -52,6 +53,21 @@ class Load:
     def percentile(self, percent: float) -> float:
         """Give the seconds within which so many percent of the answers came."""
         return float(np.percentile(self.seconds, percent))
+
+
+@asynccontextmanager
+async def in_process(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Run a service in this process, without a port, and give a client that asks it.
+
+    Args:
+        app: What :func:`companion.service.app.create_app` built.
+    """
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://service") as client,
+    ):
+        yield client
 
 
 async def ask(

@@ -2,14 +2,12 @@
 
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from companion.classifier.text import PADDING, UNKNOWN, Vocabulary, tokenize
@@ -45,17 +43,6 @@ class KnownClassifier:
 @pytest.fixture
 def classifier() -> KnownClassifier:
     return KnownClassifier()
-
-
-@asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Run an application in this process, from its start to its end."""
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://service") as client,
-    ):
-        yield client
 
 
 def odd_of(response: httpx.Response) -> list[float]:

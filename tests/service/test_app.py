@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from companion.service.app import Batching, create_app
 from companion.service.drift import DriftMonitor, Reference
 from companion.service.guard import ServiceLimits
-from tests.service.conftest import LABELS, KnownClassifier, expected, odd_of, serving
+from companion.service.load import in_process
+from tests.service.conftest import LABELS, KnownClassifier, expected, odd_of
 
 JSON = {"content-type": "application/json"}
 UNLIKE = "大模型在创业中的应用"
@@ -21,7 +22,7 @@ LIMITS = ServiceLimits(body_bytes=2000, texts=3, characters=100, body_seconds=0.
 
 def ask(classifier: KnownClassifier, *requests: dict[str, Any]) -> list[httpx.Response]:
     async def main() -> list[httpx.Response]:
-        async with serving(create_app(classifier, limits=LIMITS)) as client:
+        async with in_process(create_app(classifier, limits=LIMITS)) as client:
             return [await client.request(**request) for request in requests]
 
     return asyncio.run(main())
@@ -112,9 +113,13 @@ def test_a_client_that_sends_too_slowly_is_told_so(classifier: KnownClassifier) 
 def test_an_unknown_address_or_method_has_the_same_form_of_error(
     classifier: KnownClassifier,
 ) -> None:
-    missing, wrong = ask(
-        classifier, {"method": "GET", "url": "/nope"}, {"method": "GET", "url": "/predict"}
+    missing, wrong, put = ask(
+        classifier,
+        {"method": "GET", "url": "/nope"},
+        {"method": "GET", "url": "/predict"},
+        {"method": "PUT", "url": "/model", "content": b"x"},
     )
+    assert put.status_code == 405
     assert (missing.status_code, wrong.status_code) == (404, 405)
     assert wrong.headers["allow"] == "POST"
     assert missing.json()["error"]["code"] == wrong.json()["error"]["code"] == "http"
@@ -134,7 +139,7 @@ def test_requests_at_the_same_time_get_the_answers_of_single_ones(
 ) -> None:
     async def main() -> None:
         app = create_app(classifier, batching=Batching(max_batch=8, max_wait=0.01))
-        async with serving(app) as client:
+        async with in_process(app) as client:
             texts = [f"text {number}" for number in range(60)]
             responses = await asyncio.gather(
                 *(client.post("/predict", json={"texts": [text]}) for text in texts)
@@ -150,7 +155,7 @@ def test_overload_is_503_with_the_seconds_to_wait_and_bounded_memory() -> None:
 
     async def main() -> None:
         app = create_app(slow, batching=Batching(max_batch=4, capacity=8))
-        async with serving(app) as client:
+        async with in_process(app) as client:
 
             async def one(number: int) -> httpx.Response:
                 return await client.post("/predict", json={"texts": [f"text {number}"]})
@@ -172,7 +177,7 @@ def test_readiness_falls_when_there_is_no_room() -> None:
     slow = KnownClassifier(seconds=0.05)
 
     async def main() -> None:
-        async with serving(create_app(slow, batching=Batching(capacity=1))) as client:
+        async with in_process(create_app(slow, batching=Batching(capacity=1))) as client:
             busy = asyncio.create_task(client.post("/predict", json={"texts": ["a"]}))
             await asyncio.sleep(0.02)
             assert (await client.get("/health/ready")).status_code == 503
@@ -217,7 +222,7 @@ def test_drift_is_reported_and_stands_in_the_metrics(classifier: KnownClassifier
     monitor = DriftMonitor(reference, classifier.vocabulary, window=20)
 
     async def main() -> None:
-        async with serving(create_app(classifier, monitor=monitor)) as client:
+        async with in_process(create_app(classifier, monitor=monitor)) as client:
             for text, drifted in [
                 ("the shares rose", []),
                 (UNLIKE, ["length", "unknown_words"]),

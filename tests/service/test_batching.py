@@ -83,7 +83,7 @@ def test_closing_answers_what_was_accepted_and_refuses_the_rest() -> None:
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
         assert not batcher.is_accepting
-        with pytest.raises(Busy, match="stopping"):
+        with pytest.raises(Busy, match="does not run"):
             await batcher.submit(["late"])
         await closing
         rows = await asyncio.gather(*accepted)
@@ -147,3 +147,15 @@ def test_a_model_that_loses_an_answer_is_an_error() -> None:
 def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, int]) -> None:
     with pytest.raises(DataError, match="at least"):
         MicroBatcher(lambda texts: np.zeros((len(texts), 2)), **bounds)  # type: ignore[arg-type]
+
+
+def test_it_can_start_again(classifier: KnownClassifier) -> None:
+    async def main() -> None:
+        batcher = MicroBatcher(classifier.predict_proba)
+        for _ in range(2):
+            batcher.start()
+            assert (await batcher.submit(["again"]))[0, 1] == expected("again")
+            await batcher.close()
+            assert not batcher.is_accepting
+
+    asyncio.run(asyncio.wait_for(main(), 10))
