@@ -28,7 +28,6 @@ from companion.finetuning.estimator import TransformerClassifier
 from companion.questions.prompting import PromptedClassifier
 
 COMMAND = "python -m benchmarks.ways --record"
-MINILM_COMMAND = "python -m benchmarks.ways minilm --record"
 SAMPLE, SHOTS, SEEDS = 100, 4, (0, 1, 2)
 TIMED = 100
 Values = dict[str, tuple[float, float]]
@@ -158,8 +157,7 @@ def main() -> None:
             print(f"{name} = {value:.4f}", flush=True)
             if arguments.record:
                 unit = "ms" if name.endswith(".milliseconds") else ""
-                command = MINILM_COMMAND if group == "minilm" else COMMAND
-                ledger.record(name, value, tolerance=tolerance, command=command, unit=unit, seed=0)
+                ledger.record(name, value, tolerance=tolerance, command=COMMAND, unit=unit, seed=0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, language, listing_effects, soak
+from benchmarks import bbc, finetuning, language, listing_effects, serve, soak, ways
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -48,14 +48,28 @@ def test_the_small_language_model() -> None:
     assert ledger.recorded("language.llm.shuffled") > 5 * ledger.recorded("language.llm.real")
 
 
+@pytest.mark.parametrize("group", ways.GROUPS)
+def test_the_ways_to_sort_headlines(group: str) -> None:
+    for name, (value, _) in ways.GROUPS[group]().items():
+        ledger.check(name, value)
+    if group == "llm":
+        assert ledger.recorded("ways.llm.accuracy") < ledger.recorded("ways.tfidf.accuracy")
+
+
+def test_the_service_under_load() -> None:
+    for name, (value, _) in serve.measure(serve.SHORT).items():
+        ledger.check(name, value)
+    assert ledger.recorded("serve.clients_64.batching_ratio") > 1
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
     Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
     """
-    measured_here = {module.COMMAND for module in (bbc, listing_effects, soak, finetuning)} | {
-        language.LLM_COMMAND
-    }
+    measured_here = {
+        module.COMMAND for module in (bbc, listing_effects, soak, finetuning, ways, serve)
+    } | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
