@@ -27,8 +27,9 @@ def drift_ratios(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xscale("log")
     ax.set_yticks(range(len(table)), [str(name) for name in table.index])
     ax.invert_yaxis()
-    ax.legend(loc="lower right")
-    return named(ax, "How far the texts lie from the reference", "divergence / threshold", "")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.1), ncols=len(table.columns))
+    title = "How far the texts lie from the reference"
+    return named(ax, title, "divergence / threshold", "stream of texts")
 
 
 def latencies(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
