@@ -1,4 +1,4 @@
-"""The command line: ``companion train``, ``evaluate``, ``predict``, ``corpora`` and ``cost``.
+"""The command line: ``companion train``, ``evaluate``, ``predict``, ``cost``, ``serve`` and more.
 
 Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130
 after Ctrl-C, 141 when whoever reads the output has gone, as ``head`` does.
@@ -622,6 +622,102 @@ def cost_constants(as_json: bool) -> None:
     from companion.questions.cost_report import constants_markdown
 
     click.echo(_json(constants_as_json()) if as_json else constants_markdown())
+
+
+@main.command()
+@click.argument("model", type=click.Path(), metavar="MODEL")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
+@click.option("--device", type=_DEVICES, default="cpu", show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processor threads of one answer.",
+)
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="The most documents that are answered at once; 1 turns batching off.",
+)
+@click.option(
+    "--max-wait",
+    type=click.FloatRange(0),
+    default=2,
+    show_default=True,
+    metavar="MILLISECONDS",
+    help="How long a request waits for others.",
+)
+@click.option(
+    "--capacity",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    help="The most documents that wait; beyond it the answer is 503.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(),
+    metavar="FILE",
+    help="What live texts are compared with; reference.json in MODEL unless given.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(10),
+    default=200,
+    show_default=True,
+    help="How many documents are compared at a time.",
+)
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    device: str,
+    threads: int,
+    max_batch: int,
+    max_wait: float,
+    capacity: int,
+    reference: str | None,
+    window: int,
+) -> None:
+    """Answer over HTTP, from a folder of `companion train` or from an .onnx file.
+
+    POST /predict {"texts": [...]}; GET /health/live, /health/ready, /metrics, /model, /drift,
+    /openapi.json. There is no password: keep it on this machine, or put a proxy before it.
+    """
+    from companion.service.app import Batching, create_app
+    from companion.service.drift import DriftMonitor
+    from companion.service.opening import REFERENCE, drift_reference, open_model, run
+
+    classifier, facts = open_model(model, device=device, threads=threads)
+    is_folder = Path(model).is_dir()
+    path = Path(reference or (Path(model) / REFERENCE if is_folder else f"{model}.{REFERENCE}"))
+    held_out = _held_out(model) if is_folder and not path.is_file() else None
+    counted = drift_reference(path, classifier, held_out)
+    monitor = None
+    if counted is None:
+        click.echo(f"Drift is not watched: there is no {for_terminal(str(path))}", err=True)
+    else:
+        monitor = DriftMonitor(counted, classifier.vocabulary, window=window)
+    app = create_app(
+        classifier,
+        monitor=monitor,
+        facts=facts,
+        batching=Batching(max_batch, max_wait / 1000, capacity),
+    )
+    run(app, host, port)
+
+
+def _held_out(directory: str) -> list[str] | None:
+    """Give the validation documents of a training, if they are still there."""
+    from companion.classifier.checkpoint import read_description
+
+    provenance = read_description(directory)["provenance"]
+    splits = _splits_of_training(directory, provenance, required=False)
+    return None if splits is None else splits.validation["text"].tolist()
 
 
 def _source(

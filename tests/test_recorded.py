@@ -18,8 +18,10 @@ from benchmarks import (
     live,
     peers,
     scale,
+    serve,
     soak,
     speed,
+    ways,
 )
 from companion import ledger
 
@@ -85,12 +87,26 @@ def test_memory_against_corpus_size_and_two_processes_against_one() -> None:
     assert mapped < table / 4
 
 
+@pytest.mark.parametrize("group", ways.GROUPS)
+def test_the_ways_to_sort_headlines(group: str) -> None:
+    for name, (value, _) in ways.GROUPS[group]().items():
+        ledger.check(name, value)
+    if group == "llm":
+        assert ledger.recorded("ways.llm.accuracy") < ledger.recorded("ways.tfidf.accuracy")
+
+
+def test_the_service_under_load() -> None:
+    for name, (value, _) in serve.measure(serve.SHORT).items():
+        ledger.check(name, value)
+    assert ledger.recorded("serve.model_headlines.batching_ratio") > 1.5
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
     Excepted are the cells of fine-tuning and the peers that cost too much; their pages say so.
     """
-    modules = (bbc, listing_effects, live, soak, finetuning, peers, speed, scale)
+    modules = (bbc, listing_effects, live, soak, finetuning, peers, speed, scale, ways, serve)
     measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
