@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, language, listing_effects, soak
+from benchmarks import bbc, finetuning, language, listing_effects, peers, soak, speed
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -42,6 +42,18 @@ def test_the_fine_tuning(method: str, size: str, seed: int) -> None:
         ledger.check(name, value)
 
 
+def test_the_speed() -> None:
+    for name, value in speed.results().items():
+        ledger.check(name, value)
+
+
+@pytest.mark.parametrize("corpus", ["bbc", "r8"])
+@pytest.mark.parametrize("method", peers.REPEATED)
+def test_the_cheap_peers(corpus: str, method: str) -> None:
+    for name, value in peers.results(corpus, method).items():
+        ledger.check(name, value)
+
+
 def test_the_small_language_model() -> None:
     for name, (value, _) in language.llm().items():
         ledger.check(name, value)
@@ -51,11 +63,10 @@ def test_the_small_language_model() -> None:
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
-    Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
+    Excepted are the cells of fine-tuning and the peers that cost too much; their pages say so.
     """
-    measured_here = {module.COMMAND for module in (bbc, listing_effects, soak, finetuning)} | {
-        language.LLM_COMMAND
-    }
+    modules = (bbc, listing_effects, soak, finetuning, peers, speed)
+    measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
@@ -67,6 +78,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
         if record.command not in measured_here
         and record.name not in checked
         and not (record.command == finetuning.SLOW_COMMAND and _cell(record.name) in slow)
+        and record.command != peers.SLOW_COMMAND
     ]
     assert unmeasured == []
 

@@ -116,7 +116,8 @@ class _Graph(nn.Module):
     """The trained network with no choice that depends on a shape, and with ONNX's own LSTM.
 
     :class:`~companion.classifier.model.LSTMClassifier` leaves a short document whole and cuts a
-    long one. A graph has one way for both: here every document is filled up to whole windows.
+    long one. A graph has one way for both: here every document is cut into windows, and where all
+    are shorter than a window, the window is as long as the longest.
     """
 
     def __init__(self, model: LSTMClassifier) -> None:
@@ -139,15 +140,16 @@ class _Graph(nn.Module):
         return logits.softmax(dim=1)
 
     def _cut(self, token_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Do as :func:`~companion.classifier.model.cut_windows` does, and fill a short document."""
+        """Do as :func:`~companion.classifier.model.cut_windows` does, with the window cut too."""
         if self.window == 0:
             return token_ids, lengths
-        windows = (token_ids.shape[1] + self.window - 1) // self.window
-        missing = windows * self.window - token_ids.shape[1]
+        window = torch.sym_min(self.window, token_ids.shape[1])  # type: ignore[no-untyped-call]
+        windows = (token_ids.shape[1] + window - 1) // window
+        missing = windows * window - token_ids.shape[1]
         padded = functional.pad(token_ids, (0, missing), value=PADDING_ID)
-        starts = torch.arange(windows) * self.window
-        window_lengths = (lengths[:, None] - starts).clamp(0, self.window)  # (batch, windows)
-        return padded.reshape(-1, self.window), window_lengths.reshape(-1)
+        starts = torch.arange(windows) * window
+        window_lengths = (lengths[:, None] - starts).clamp(0, window)  # (batch, windows)
+        return padded.reshape(-1, window), window_lengths.reshape(-1)
 
 
 class _OnnxLSTM(nn.Module):

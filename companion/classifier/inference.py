@@ -14,6 +14,7 @@ from companion.classifier.configuration import Configuration
 from companion.classifier.encoding import encode
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import Vocabulary
+from companion.classifier.token_table import TokenTable
 
 __all__ = ["TextClassifier"]
 
@@ -70,7 +71,7 @@ class TextClassifier:
         return [self.labels[index] for index in self.predict_proba(texts).argmax(axis=1)]
 
     def predict_encoded(
-        self, documents: Sequence[Sequence[int]], *, batch_size: int = 64
+        self, documents: TokenTable | Sequence[Sequence[int]], *, batch_size: int = 64
     ) -> NDArray[np.float64]:
         """Do the work of :meth:`predict_proba` for documents that are token ids already."""
         probabilities = np.empty((len(documents), len(self.labels)))

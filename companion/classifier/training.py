@@ -28,10 +28,12 @@ from companion.classifier.batches import shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import validate_corpus
 from companion.classifier.device import choose_device
+from companion.classifier.encoding import build_vocabulary, encode
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
-from companion.classifier.text import Vocabulary, tokenize
+from companion.classifier.text import Vocabulary
+from companion.classifier.token_table import TokenTable
 from companion.classifier.vectors import ppmi_vectors
 from companion.errors import DataError, MissingPackageError, OutputError
 
@@ -113,21 +115,31 @@ def train(
             stack.enter_context(training_lock(checkpoint))
         stack.enter_context(torch.random.fork_rng())
         torch.manual_seed(configuration.seed)
-        tokens = [tokenize(text) for text in training["text"]]
-        classifier = _untrained(tokens, labels, configuration, chosen)
-        documents = _Documents.of(training, tokens, classifier)
-        held_out = _Documents.of(
-            validation, [tokenize(text) for text in validation["text"]], classifier
+        vocabulary, token_ids, lengths = build_vocabulary(
+            training["text"].tolist(),
+            minimum_count=configuration.minimum_count,
+            maximum_size=configuration.maximum_vocabulary,
         )
+        table = TokenTable.of_flat(token_ids, lengths)
+        classifier = _untrained(vocabulary, table, labels, configuration, chosen)
+        maximum_words = configuration.maximum_words
+        documents = _Documents.of(training, table.first(maximum_words), labels)
+        held_out = encode(validation["text"].tolist(), vocabulary, maximum_words)
+        validation_documents = _Documents.of(validation, TokenTable.of(held_out), labels)
         checkpoints = None
         if checkpoint is not None:
-            identity = _identity(classifier, documents, held_out)
+            identity = _identity(classifier, documents, validation_documents)
             checkpoints = stack.enter_context(
                 Checkpoints(checkpoint, every=checkpoint_every, identity=identity)
             )
         log = stack.enter_context(_epoch_log(log_directory))
         return _fit(
-            classifier, documents, held_out, progress=progress, checkpoints=checkpoints, log=log
+            classifier,
+            documents,
+            validation_documents,
+            progress=progress,
+            checkpoints=checkpoints,
+            log=log,
         )
 
 
@@ -141,20 +153,14 @@ class _Documents:
         weights: ``(documents,)`` float32 with mean 1, or None where all documents count the same.
     """
 
-    token_ids: list[list[int]]
+    token_ids: TokenTable
     labels: Tensor
     weights: Tensor | None
 
     @classmethod
-    def of(
-        cls, frame: pd.DataFrame, tokens: list[list[str]], classifier: TextClassifier
-    ) -> "_Documents":
-        maximum_words = classifier.configuration.maximum_words
-        return cls(
-            [classifier.vocabulary.encode(document[:maximum_words]) for document in tokens],
-            torch.tensor([classifier.labels.index(label) for label in frame["label"]]),
-            _relative_weights(frame),
-        )
+    def of(cls, frame: pd.DataFrame, table: TokenTable, labels: list[str]) -> "_Documents":
+        codes = torch.tensor([labels.index(label) for label in frame["label"]])
+        return cls(table, codes, _relative_weights(frame))
 
 
 def _identity(
@@ -163,8 +169,8 @@ def _identity(
     """Collect what the result of a training depends on: the choices, the device, the documents."""
     digest = hashlib.sha256(json.dumps([classifier.labels, classifier.vocabulary.tokens]).encode())
     for documents in (training, validation):
-        for token_ids in documents.token_ids:
-            digest.update(np.array([len(token_ids), *token_ids], dtype=np.int64).tobytes())
+        digest.update(documents.token_ids.lengths.tobytes())
+        digest.update(documents.token_ids.token_ids.tobytes())
         digest.update(documents.labels.numpy().tobytes())
         digest.update(b"" if documents.weights is None else documents.weights.numpy().tobytes())
     return {
@@ -222,19 +228,17 @@ def _labels(training: pd.DataFrame, validation: pd.DataFrame) -> list[str]:
 
 
 def _untrained(
-    tokens: list[list[str]], labels: list[str], configuration: Configuration, device: torch.device
+    vocabulary: Vocabulary,
+    table: TokenTable,
+    labels: list[str],
+    configuration: Configuration,
+    device: torch.device,
 ) -> TextClassifier:
-    """Build the vocabulary and the model, with the word vectors that the configuration asks for."""
-    vocabulary = Vocabulary.build(
-        tokens,
-        minimum_count=configuration.minimum_count,
-        maximum_size=configuration.maximum_vocabulary,
-    )
+    """Build the model, with the word vectors that the configuration asks for."""
     model = LSTMClassifier(len(vocabulary), len(labels), configuration)
     if configuration.vectors == "ppmi":
-        documents = [vocabulary.encode(document) for document in tokens]
         vectors = ppmi_vectors(
-            documents, len(vocabulary), configuration.embedding_size, seed=configuration.seed
+            table, len(vocabulary), configuration.embedding_size, seed=configuration.seed
         )
         with torch.no_grad():
             model.embedding.weight.copy_(torch.from_numpy(vectors * configuration.embedding_scale))
@@ -320,10 +324,7 @@ def _train_epoch(
     """
     configuration, model, device = classifier.configuration, classifier.model, classifier.device
     model.train()
-    stretches = [
-        _stretch(document, configuration.training_words, state.generator)
-        for document in documents.token_ids
-    ]
+    stretches = documents.token_ids.stretches(configuration.training_words, state.generator)
     batches = shuffled_batches(stretches, configuration.batch_size, state.generator)
     for batch in itertools.islice(batches, state.batches, None):
         state.optimizer.zero_grad()
@@ -391,12 +392,6 @@ def _loss(
         logits, labels, label_smoothing=label_smoothing, reduction="none"
     )
     return (documents.weights[rows].to(logits.device) * losses).mean()
-
-
-def _stretch(document: list[int], words: int, generator: np.random.Generator) -> list[int]:
-    """Take a random run of at most ``words`` tokens: another part of the document in each epoch."""
-    start = generator.integers(0, max(0, len(document) - words) + 1)
-    return document[start : start + words]
 
 
 def _validate(classifier: TextClassifier, documents: _Documents) -> dict[str, float]:
