@@ -1,4 +1,4 @@
-"""The command line: ``companion train``, ``evaluate``, ``predict`` and ``corpora``.
+"""The command line: ``companion train``, ``evaluate``, ``predict``, ``corpora`` and ``cost``.
 
 Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130
 after Ctrl-C, 141 when whoever reads the output has gone, as ``head`` does.
@@ -104,7 +104,7 @@ def _drop_output() -> None:
 )
 @click.version_option(__version__, prog_name="companion")
 def main() -> None:
-    """Train, measure and use the book's text classifier."""
+    """Train, measure and use the book's text classifier, and estimate what models cost."""
 
 
 def _data_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -200,6 +200,7 @@ def train(
     from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.state import remove_state, training_lock
     from companion.classifier.training import train as train_classifier
+    from companion.reproducibility import stamp
 
     splits = _splits(source, seed)
     prepare_directory(output)
@@ -224,7 +225,10 @@ def train(
         evaluation = evaluate(run.classifier, splits.test)
         report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
         report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}
+        kind = run.classifier.device.type
+        stamped = stamp(seed, device=None if kind == "cpu" else kind).as_json()
         provenance = {"source": source, "seed": seed, "documents": counts, **report}
+        provenance |= {"stamp": stamped}
         save_classifier(run.classifier, output, provenance=provenance)
         remove_state(output)
     if as_json:
@@ -355,6 +359,139 @@ def corpora(as_json: bool) -> None:
         return
     table["installed"] = table["installed"].map({True: "yes", False: "no"})
     click.echo(table.to_string())
+
+
+@main.group()
+def cost() -> None:
+    """Estimate what a language model takes; the tables are Markdown, to be pasted.
+
+    No price of a market is built in. Give yours, in your currency.
+    """
+
+
+_PARAMETERS = click.option(
+    "--parameters", required=True, metavar="N", help="The size of the model: 7B, 350M, 175e9."
+)
+_ACCELERATOR = click.option(
+    "--accelerator", default="h100", show_default=True, metavar="NAME", help="See: cost constants."
+)
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print values instead of a table.")
+
+
+@cost.command("train")
+@_PARAMETERS
+@click.option("--tokens", metavar="D", help="What it reads: 140B. 20 a parameter if left out.")
+@_ACCELERATOR
+@click.option("--count", type=click.IntRange(1), default=8, show_default=True, help="How many.")
+@click.option("--utilisation", type=float, metavar="SHARE", help="Of the peak, over the whole run.")
+@click.option("--price", type=float, metavar="PRICE", help="Of an accelerator for an hour.")
+@click.option("--pue", type=float, metavar="RATIO", help="Of the data centre.")
+@click.option("--kg-per-kwh", type=float, metavar="KG", help="Carbon of the grid.")
+@_AS_JSON
+def cost_train(
+    parameters: str,
+    tokens: str | None,
+    accelerator: str,
+    count: int,
+    utilisation: float | None,
+    price: float | None,
+    pue: float | None,
+    kg_per_kwh: float | None,
+    as_json: bool,
+) -> None:
+    """Estimate a training run: operations, time, energy, carbon, money, memory.
+
+    Three columns: the cheapest, the usual and the dearest case that the sources allow. What you
+    give yourself holds in all three.
+    """
+    from companion.questions.compute import optimal_tokens
+    from companion.questions.constants import accelerator_named, assumptions
+    from companion.questions.cost_report import parse_amount, training_report
+
+    size = parse_amount(parameters)
+    read = optimal_tokens(size) if tokens is None else parse_amount(tokens)
+    chosen = {
+        "utilisation": utilisation,
+        "price_per_hour": price,
+        "pue": pue,
+        "kg_per_kwh": kg_per_kwh,
+    }
+    cases = assumptions(**{name: value for name, value in chosen.items() if value is not None})
+    table, values = training_report(size, read, accelerator_named(accelerator), count, cases)
+    click.echo(_json(values) if as_json else table)
+
+
+@cost.command("serve")
+@_PARAMETERS
+@click.option(
+    "--prompt", type=click.IntRange(1), default=500, show_default=True, help="Its tokens."
+)
+@click.option(
+    "--answer", type=click.IntRange(1), default=200, show_default=True, help="Its tokens."
+)
+@click.option("--requests", default="100k", show_default=True, metavar="N", help="In a month.")
+@_ACCELERATOR
+@click.option(
+    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Requests at a time."
+)
+@click.option(
+    "--bytes",
+    "size",
+    type=click.FloatRange(0.1, 8),
+    default=2.0,
+    show_default=True,
+    metavar="BYTES",
+    help="The size of a weight: 0.5 for 4 bits.",
+)
+@click.option("--price", type=float, metavar="PRICE", help="Of an accelerator for an hour.")
+@click.option(
+    "--api",
+    type=click.FloatRange(0),
+    nargs=2,
+    required=True,
+    metavar="READ WRITTEN",
+    help="What the API asks for a million tokens.",
+)
+@_AS_JSON
+def cost_serve(
+    parameters: str,
+    prompt: int,
+    answer: int,
+    requests: str,
+    accelerator: str,
+    batch: int,
+    size: float,
+    price: float | None,
+    api: tuple[float, float],
+    as_json: bool,
+) -> None:
+    """Compare a month on own accelerators with a month of an API."""
+    from companion.questions.constants import accelerator_named, assumptions
+    from companion.questions.cost_report import parse_amount, serving_report
+
+    chosen = {} if price is None else {"price_per_hour": price}
+    table, values = serving_report(
+        round(parse_amount(parameters)),
+        prompt,
+        answer,
+        parse_amount(requests),
+        accelerator_named(accelerator),
+        assumptions(**chosen)["value"],
+        batch=batch,
+        api_prices=api,
+        bytes_a_parameter=size,
+    )
+    click.echo(_json(values) if as_json else table)
+
+
+@cost.command("constants")
+@_AS_JSON
+def cost_constants(as_json: bool) -> None:
+    """List the numbers that the estimates rest on, with ranges and sources."""
+    from companion.questions.constants import constants_as_json
+    from companion.questions.cost_report import constants_markdown
+
+    click.echo(_json(constants_as_json()) if as_json else constants_markdown())
 
 
 def _source(

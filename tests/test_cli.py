@@ -80,6 +80,14 @@ def test_evaluate_finds_its_test_documents_again(trained: Path) -> None:
     assert "A row is the true class" in table.stdout
 
 
+def test_a_trained_model_says_what_made_it(trained: Path) -> None:
+    stamp = json.loads((trained / "model" / "classifier.json").read_text())["provenance"]["stamp"]
+    assert stamp["seeds"] == [0]
+    assert {"python", "torch"} <= stamp["versions"].keys()
+    assert stamp["hardware"].startswith("cpu")
+    assert set(stamp) == {"git", "seeds", "versions", "hardware"}
+
+
 def test_evaluate_on_a_file(trained: Path) -> None:
     result = companion("evaluate", trained / "model", "--data", trained / "news.csv", "--json")
     assert json.loads(result.stdout)["test"]["documents"] == 90

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, language, listing_effects, peers, soak, speed
+from benchmarks import bbc, finetuning, language, listing_effects, live, peers, soak, speed
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -29,6 +29,11 @@ def test_the_bbc_news(group: str) -> None:
             assert value >= 0.96, "the promise of the default run"
         if name == "bbc.majority.test_accuracy":
             assert value < ledger.recorded("bbc.article.test_accuracy")
+
+
+def test_the_live_classifier() -> None:
+    for name, (value, _) in live.results()[0].items():
+        ledger.check(name, value)
 
 
 def test_fifty_kills() -> None:
@@ -65,7 +70,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
 
     Excepted are the cells of fine-tuning and the peers that cost too much; their pages say so.
     """
-    modules = (bbc, listing_effects, soak, finetuning, peers, speed)
+    modules = (bbc, listing_effects, live, soak, finetuning, peers, speed)
     measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)

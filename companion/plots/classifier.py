@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from companion.classifier.text import tokenize
 from companion.plots.style import axes_or_new, colour, named
 
 __all__ = [
+    "answer_and_effects",
     "class_counts",
     "confusion_heatmap",
     "document_lengths",
@@ -163,3 +165,25 @@ def _beside(ax: Axes, place: tuple[int, int], text: str, *, on_the_left: bool) -
         fontsize=9,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
+
+
+def answer_and_effects(probabilities: pd.Series, effects: pd.Series) -> Axes:
+    """Draw the answer to one text, and what each of its words does to it.
+
+    Args:
+        probabilities: The probability of each class, by its name.
+        effects: How far the probability of the answer falls without each word, by the word.
+
+    Returns:
+        The axes of the effects, in a new figure.
+    """
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), width_ratios=[1, 1.2])
+    named(left, "The answer", "probability", "").barh(
+        range(len(probabilities)), probabilities, color=colour(0)
+    )
+    left.set(xlim=(0, 1), yticks=range(len(probabilities)), yticklabels=probabilities.index)
+    right.barh(range(len(effects)), effects, color=colour(1))
+    right.set(yticks=range(len(effects)), yticklabels=effects.index)
+    for ax in (left, right):
+        ax.invert_yaxis()
+    return named(right, "Without this word it falls by", "probability", "")
