@@ -196,7 +196,7 @@ def headlines_table(
     tokens = results.get("ways.llm.tokens")
     if tokens is not None:
         bought = 1000 * tokens.value * api_price_a_million_tokens / 1e6
-        rows[ways[-1].name]["1,000 cost"] = f"{bought:.4f}*"
+        rows[ways[-1].name]["1,000 cost"] = f"{bought:.6f}*"
     table = pd.DataFrame(rows).T
     table["texts leave"] = [way.leaves for way in ways]
     return table.rename_axis(index="way")
@@ -220,8 +220,8 @@ def _headlines_row(
         "right": shown(value("accuracy"), ".3f"),
         "±": shown(value("standard_error"), ".3f"),
         "spread": shown(value("spread"), ".3f"),
-        "time": shown(value("time_ratio"), ".1f"),
-        "1,000 cost": shown(cost, ".5f"),
+        "time": shown(value("time_ratio"), ".2f"),
+        "1,000 cost": shown(cost, ".6f"),
         "labels": _LABELS.get(name or "", "a test set"),
     }
 

@@ -80,11 +80,11 @@ def test_the_table_of_headlines_costs_time_and_tokens_at_your_prices() -> None:
     # 1,000 answers of 7.2 ms are 7.2 s, 0.002 hours.
     assert (counting["right"], counting["1,000 cost"], counting["spread"]) == (
         "0.750",
-        "0.00100",
+        "0.001000",
         "–",
     )
     # 400,000 tokens at 2.00 a million.
-    assert table.loc["API of a large LLM", "1,000 cost"] == "0.8000*"
+    assert table.loc["API of a large LLM", "1,000 cost"] == "0.800000*"
     assert table.loc["API of a large LLM", ["right", "texts leave"]].tolist() == ["–", "yes"]
     assert list(table.index) == [way.name for way in WAYS]
 
