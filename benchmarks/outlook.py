@@ -121,7 +121,7 @@ def misspellings(teacher, splits) -> Measured:  # type: ignore[no-untyped-def]
     groups = runs.groupby(["victim", "words", "count"])["accuracy"].mean()
     return {
         f"outlook.misspelt.{_key(victim)}.{kind}.{count}": (float(accuracy), 0.05)
-        for (victim, kind, count), accuracy in groups.items()
+        for (victim, kind, count), accuracy in _rows(groups)
     }
 
 

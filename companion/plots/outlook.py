@@ -13,7 +13,6 @@ __all__ = [
     "compute_valley",
     "context_errors",
     "curves",
-    "digit_row",
     "shape_grid",
     "trade_off",
 ]
@@ -139,16 +138,6 @@ def curves(
         )
     ax.legend(fontsize=9)
     return named(ax, title, x_name, y_name)
-
-
-def digit_row(
-    images: Sequence[NDArray[np.float32]], titles: Sequence[str], axes: NDArray[np.object_]
-) -> None:
-    """Draw digits beside each other, each under its title."""
-    for image, title, ax in zip(images, titles, axes.ravel(), strict=True):
-        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
-        ax.set_title(title, fontsize=10)
-        ax.axis("off")
 
 
 def trade_off(runs: pd.DataFrame, x: str, y: str, by: str, ax: Axes | None = None) -> Axes:
