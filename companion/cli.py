@@ -1,4 +1,4 @@
-"""The command line: ``companion train``, ``evaluate``, ``predict`` and ``corpora``.
+"""The command line: ``companion train``, ``evaluate``, ``predict``, ``explain`` and ``corpora``.
 
 Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130
 after Ctrl-C, 141 when whoever reads the output has gone, as ``head`` does.
@@ -341,6 +341,38 @@ def predict(
                 shown = for_terminal(" ".join(document.split()))
                 lines.append(f"{labels[best]}\t{row[best]:.3f}\t{shown}")
         click.echo("\n".join(lines))
+
+
+@main.command()
+@click.argument("directory", type=click.Path(), metavar="DIR")
+@click.argument("text", metavar="TEXT")
+@click.option("--label", metavar="CLASS", help="The class to explain; the likeliest if not given.")
+@click.option(
+    "--method",
+    type=click.Choice(["integrated gradients", "lime"]),
+    default="integrated gradients",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the score of each word as JSON.")
+def explain(directory: str, text: str, label: str | None, method: Any, as_json: bool) -> None:
+    """Show which words of TEXT speak for a class (+) and which against it (-).
+
+    Colours repeat the signs in a terminal, unless NO_COLOR is set.
+    """
+    from companion.classifier.checkpoint import load_classifier
+    from companion.questions.explain import as_terminal, explain_words
+
+    classifier = load_classifier(directory, device="cpu")
+    found = explain_words(classifier, text, label=label, method=method)
+    if as_json:
+        words = [
+            {"word": word, "score": score}
+            for word, score in zip(found.words, found.scores.tolist(), strict=True)
+        ]
+        click.echo(_json({"label": found.label, "method": method, "words": words}))
+        return
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(f"{for_terminal(found.label)}\t{as_terminal(found, colours=colours)}")
 
 
 @main.command()

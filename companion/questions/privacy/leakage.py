@@ -144,5 +144,5 @@ def match_gradients(
         return apart.detach() * 1e4
 
     for _ in range(steps):
-        optimizer.step(distance)  # type: ignore[arg-type]
+        optimizer.step(distance)  # type: ignore[no-untyped-call]
     return guess.detach().float().numpy()

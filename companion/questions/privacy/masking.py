@@ -163,10 +163,11 @@ def score_masking(messages: Sequence[Message]) -> pd.DataFrame:
         for kind, start, end in message.spans:
             needed = {place for place in range(start, end) if message.text[place].isalnum()}
             rows.append((kind, needed <= hidden))
-    table = pd.DataFrame(rows, columns=["kind", "found"]).groupby("kind")["found"]
-    counts = table.agg(data="size", found="sum").sort_values(["found", "data"])
+    by_kind = pd.DataFrame(rows, columns=["kind", "found"]).groupby("kind")
+    counts = by_kind.agg(data=("found", "size"), found=("found", "sum"))
+    counts = counts.sort_values(["found", "data"])
     counts.loc["all"] = counts.sum()
-    result = counts.assign(recall=counts["found"] / counts["data"])
+    result: pd.DataFrame = counts.assign(recall=counts["found"] / counts["data"])
     result.attrs = {
         "false_alarms": false_alarms,
         "precision": 1 - false_alarms / max(masked_parts, 1),
