@@ -74,7 +74,7 @@ def _person(generator: np.random.Generator) -> dict[str, str]:
     """Invent a person; each datum comes in several forms that people write."""
     first, last = (str(generator.choice(names)) for names in (_FIRST, _LAST))
     digits = "".join(map(str, generator.integers(0, 10, 20)))
-    day, month, year = generator.integers(10, 29), generator.integers(1, 13), 1950 + int(digits[:2])
+    day, month, year = generator.integers(10, 29), generator.integers(1, 13), 1950 + int(digits[:2]) % 50
     phones = (
         f"(212) 555-{digits[:4]}",
         f"+1 415 555 {digits[:4]}",
