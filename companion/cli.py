@@ -478,6 +478,38 @@ def predict(
 
 
 @main.command()
+@click.argument("directory", type=click.Path(), metavar="DIR")
+@click.argument("text", metavar="TEXT")
+@click.option("--label", metavar="CLASS", help="The class to explain; the likeliest if not given.")
+@click.option(
+    "--method",
+    type=click.Choice(["integrated gradients", "lime"]),
+    default="integrated gradients",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the score of each word as JSON.")
+def explain(directory: str, text: str, label: str | None, method: Any, as_json: bool) -> None:
+    """Show which words of TEXT speak for a class (+) and which against it (-).
+
+    Colours repeat the signs in a terminal, unless NO_COLOR is set.
+    """
+    from companion.classifier.checkpoint import load_classifier
+    from companion.questions.explain import as_terminal, explain_words
+
+    classifier = load_classifier(directory, device="cpu")
+    found = explain_words(classifier, text, label=label, method=method)
+    if as_json:
+        words = [
+            {"word": word, "score": score}
+            for word, score in zip(found.words, found.scores.tolist(), strict=True)
+        ]
+        click.echo(_json({"label": found.label, "method": method, "words": words}))
+        return
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(f"{for_terminal(found.label)}\t{as_terminal(found, colours=colours)}")
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def corpora(as_json: bool) -> None:
     """List the corpora inside packages, and how to install the missing ones."""
