@@ -27,7 +27,8 @@ def test_an_attack_raises_the_loss_within_its_bounds(attack, digits) -> None:
     model = attacks.train_digits(images, labels, epochs=3)
     changed = attack(model, images, labels, 0.1)
     assert (changed - images).abs().max() <= 0.1 + 1e-6
-    assert changed.min() >= 0 and changed.max() <= 1
+    assert changed.min() >= 0
+    assert changed.max() <= 1
     before, after = (functional.cross_entropy(model(x), labels) for x in (images, changed))
     assert after > before
 
