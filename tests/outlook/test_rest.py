@@ -110,6 +110,7 @@ def test_disparities_counted_by_hand() -> None:
         fairness.disparities(is_bad, refused, np.zeros(6))
 
 
+@pytest.mark.slow
 def test_mitigation_makes_refusals_more_equal() -> None:
     means = fairness.mitigation_runs(load_default(), seeds=[0]).set_index("way")
     assert means.loc["accept everybody", "refusals"] == 0
