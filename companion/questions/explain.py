@@ -1,7 +1,6 @@
 """Why did the classifier say that? Integrated gradients and LIME for the words of a text.
 
-Both come from captum. The package lime has had no release since 0.2.0.1, and captum's LIME needs no
-other package.
+Explained in :doc:`/questions/explain`. Both come from captum, so that LIME needs no other package.
 """
 
 import html

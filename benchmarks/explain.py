@@ -1,0 +1,65 @@
+"""The numbers of the section on explanations: ``python -m benchmarks.explain``.
+
+With ``--record`` they go into the ledger. The section's notebook measures all of them again.
+"""
+
+import argparse
+
+import torch
+
+from companion import ledger
+from companion.applications.image_recognition import (
+    photographs,
+    prepare_photograph,
+    pretrained_network,
+)
+from companion.classifier.corpus import load_corpus, split_corpus
+from companion.classifier.text import tokenize
+from companion.classifier.training import train
+from companion.questions.faithfulness import agreements, deletion, randomised
+from companion.questions.pictures import grad_cam, share_inside
+
+COMMAND = "python -m benchmarks.explain --record"
+
+
+def words() -> dict[str, tuple[float, float]]:
+    """Measure agreement and deletion over the beginnings of 40 test documents."""
+    splits = split_corpus(load_corpus("bbc"), seed=0)
+    classifier = train(splits.train, splits.validation, device="cpu").classifier
+    texts = [" ".join(tokenize(text)[:20]) for text in splits.test["text"].head(40)]
+    compared = agreements(classifier, randomised(classifier), texts)
+    found = {}
+    for column in compared:
+        found[f"{column}.agreement"] = (float(compared[column].mean()), 0.1)
+        found[f"{column}.lowest"] = (float(compared[column].min()), 0.4)
+    curves = deletion(classifier, texts, words=5)
+    for column in curves:
+        found[f"deletion.{column}"] = (float(curves[column].iloc[3]), 0.1)
+    return found
+
+
+def pictures() -> dict[str, tuple[float, float]]:
+    """Measure how much of Grad-CAM's heat lies on the right half of a picture made of two."""
+    cat, coffee = map(prepare_photograph, photographs(["chelsea", "coffee"]).values())
+    halves = torch.cat([cat[:, :, 56:168], coffee[:, :, 56:168]], dim=2)
+    heats = grad_cam(pretrained_network(), torch.stack([halves, halves]), torch.tensor([285, 967]))
+    return {
+        "cam.cat": (share_inside(heats[0], (0, 224, 0, 112)), 0.01),
+        "cam.coffee": (share_inside(heats[1], (0, 224, 112, 224)), 0.01),
+    }
+
+
+def main() -> None:
+    """Measure, print, and record if asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", action="store_true", help="write the values into the ledger")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for name, (value, tolerance) in (words() | pictures()).items():
+        print(f"explain.{name} = {value:.4f}")
+        if arguments.record:
+            ledger.record(f"explain.{name}", value, tolerance=tolerance, command=COMMAND, seed=0)
+
+
+if __name__ == "__main__":
+    main()
