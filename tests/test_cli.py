@@ -80,6 +80,14 @@ def test_evaluate_finds_its_test_documents_again(trained: Path) -> None:
     assert "A row is the true class" in table.stdout
 
 
+def test_a_trained_model_says_what_made_it(trained: Path) -> None:
+    stamp = json.loads((trained / "model" / "classifier.json").read_text())["provenance"]["stamp"]
+    assert stamp["seeds"] == [0]
+    assert {"python", "torch"} <= stamp["versions"].keys()
+    assert stamp["hardware"].startswith("cpu")
+    assert set(stamp) == {"git", "seeds", "versions", "hardware"}
+
+
 def test_evaluate_on_a_file(trained: Path) -> None:
     result = companion("evaluate", trained / "model", "--data", trained / "news.csv", "--json")
     assert json.loads(result.stdout)["test"]["documents"] == 90
@@ -319,6 +327,23 @@ PROGRAM = [sys.executable, "-c", "from companion.cli import main; main(prog_name
 
 def weights_of(folder: Path) -> str:
     return str(json.loads((folder / "classifier.json").read_text())["weights_sha256"])
+
+
+def test_a_corpus_of_token_ids(table: Path, tmp_path: Path) -> None:
+    tables, output = tmp_path / "tables", tmp_path / "of-tables"
+    outcome = companion("encode", table, "--output", tables, "--validation", "0.2")
+    assert outcome.exit_code == 0, outcome.output
+    assert f"--tables {tables} " in outcome.output
+    train = ["train", "--tables", tables, "--output", output, "--device", "cpu", "--epochs", "1"]
+    report = json.loads(companion(*train, "--json").stdout)
+    assert report["source"] == {"tables": str(tables)}
+    assert report["documents"]["train"] > report["documents"]["validation"] > 0
+    assert 0 <= report["validation_accuracy"] <= 1
+    assert not (output / STATE_FILE).exists()
+    assert companion("predict", output, "the goal").exit_code == 0
+    assert "give documents with --data" in companion("evaluate", output).stderr
+    assert "give --tables TABLES alone" in companion(*train, "--corpus", "bbc").stderr
+    assert "no whole corpus" in companion("train", "--tables", output, "--output", output).stderr
 
 
 def test_ctrl_c_before_anything_is_saved_says_so(

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from companion import plots
 from companion.classifier.evaluation import evaluate_probabilities
 from companion.classifier.listing import Ladder, cleanings
+from companion.plots.classifier import answer_and_effects
 from tests.conftest import news
 
 EVALUATION = evaluate_probabilities(
@@ -95,3 +96,17 @@ def test_each_rung_stands_at_its_stage() -> None:
     assert ax.lines[0].get_xdata().tolist() == [2, 7]
     assert [text.get_text() for text in ax.texts] == ["KeyError", "nothing"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["L01", "L02"]
+
+
+def test_an_answer_and_its_words_are_bars() -> None:
+    probabilities, effects = pd.Series([0.9, 0.1], ["a", "b"]), pd.Series([0.2, -0.1, 0], [*"xyx"])
+    right = answer_and_effects(probabilities, effects)
+    figure = right.get_figure()
+    assert figure is not None
+    left = figure.axes[0]
+    assert [bar.get_width() for bar in left.patches] == [0.9, 0.1]
+    assert [bar.get_width() for bar in right.patches] == [0.2, -0.1, 0]
+    assert [label.get_text() for label in right.get_yticklabels()] == ["x", "y", "x"]
+    assert left.get_title()
+    assert right.get_title()
+    plt.close("all")

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import bbc, finetuning, language, listing_effects, soak
+from benchmarks import (
+    bbc,
+    finetuning,
+    language,
+    listing_effects,
+    live,
+    peers,
+    scale,
+    serve,
+    soak,
+    speed,
+    ways,
+)
 from companion import ledger
 
 torch.set_num_threads(1)
@@ -31,6 +43,11 @@ def test_the_bbc_news(group: str) -> None:
             assert value < ledger.recorded("bbc.article.test_accuracy")
 
 
+def test_the_live_classifier() -> None:
+    for name, (value, _) in live.results()[0].items():
+        ledger.check(name, value)
+
+
 def test_fifty_kills() -> None:
     for name, (value, _) in soak.results(soak.soak(soak.MOMENTS)).items():
         ledger.check(name, value)
@@ -42,20 +59,55 @@ def test_the_fine_tuning(method: str, size: str, seed: int) -> None:
         ledger.check(name, value)
 
 
+def test_the_speed() -> None:
+    for name, value in speed.results().items():
+        ledger.check(name, value)
+
+
+@pytest.mark.parametrize("corpus", ["bbc", "r8"])
+@pytest.mark.parametrize("method", peers.REPEATED)
+def test_the_cheap_peers(corpus: str, method: str) -> None:
+    for name, value in peers.results(corpus, method).items():
+        ledger.check(name, value)
+
+
 def test_the_small_language_model() -> None:
     for name, (value, _) in language.llm().items():
         ledger.check(name, value)
     assert ledger.recorded("language.llm.shuffled") > 5 * ledger.recorded("language.llm.real")
 
 
+def test_memory_against_corpus_size_and_two_processes_against_one() -> None:
+    for name, (value, _) in scale.results().items():
+        ledger.check(name, value)
+    mapped, table = (
+        ledger.recorded(f"scale.memory.{kind}_bytes_a_document") for kind in ("mapped", "table")
+    )
+    assert 10_000_000 * mapped < 24e9, "ten million documents train on a machine of 24 GB"
+    assert mapped < table / 4
+
+
+@pytest.mark.parametrize("group", ways.GROUPS)
+def test_the_ways_to_sort_headlines(group: str) -> None:
+    for name, (value, _) in ways.GROUPS[group]().items():
+        ledger.check(name, value)
+    if group == "llm":
+        assert ledger.recorded("ways.llm.accuracy") < ledger.recorded("ways.tfidf.accuracy")
+
+
+def test_the_service_under_load() -> None:
+    for name, (value, _) in serve.measure(serve.SHORT).items():
+        ledger.check(name, value)
+    assert ledger.recorded("serve.model_headlines.batching_ratio") > 1.5
+
+
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
-    Excepted are the cells of fine-tuning that cost too much, by name; the page says so beside them.
+    Excepted are the cells of fine-tuning and the peers that cost too much; their pages say so.
     """
-    measured_here = {module.COMMAND for module in (bbc, listing_effects, soak, finetuning)} | {
-        language.LLM_COMMAND
-    }
+    modules = (bbc, listing_effects, live, soak, finetuning, peers, speed, scale, ways, serve)
+    measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
     checked = set[str]()
@@ -67,6 +119,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
         if record.command not in measured_here
         and record.name not in checked
         and not (record.command == finetuning.SLOW_COMMAND and _cell(record.name) in slow)
+        and record.command != peers.SLOW_COMMAND
     ]
     assert unmeasured == []
 

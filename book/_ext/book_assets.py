@@ -19,6 +19,7 @@ EDIT = (
     "{% if file_name.endswith('.ipynb') %}_src/{{ file_name[:-6] }}.md"
     "{% else %}{{ file_name }}{% endif %}"
 )
+UNPUBLISHED = "Tell whoever you have this book from: it has no public address yet."
 LAUNCH = {
     "notebook_interface": "jupyterlab",
     "binderhub_url": "https://mybinder.org",
@@ -32,6 +33,10 @@ def configure(app: Sphinx, config: Config) -> None:
     published = bool(options.get("repository_url"))
     options.update(dict.fromkeys(BUTTONS, published))
     options["launch_buttons"] = LAUNCH if published else {}
+    issues = f"{options.get('repository_url')}/issues/new"
+    config.myst_substitutions = config.myst_substitutions | {
+        "feedback": f"[Open an issue]({issues})." if published else UNPUBLISHED
+    }
     if published:
         config.html_context |= {"edit_page_provider_name": "GitHub", "edit_page_url_template": EDIT}
 

@@ -16,6 +16,7 @@ from sphinx.application import Sphinx
 
 SHEETS = ("styles/pydata-sphinx-theme.css", "styles/sphinx-book-theme.css", "sphinx-design.min.css")
 FONTS = "vendor/fontawesome/webfonts/*.woff2"
+DATA_SCRIPTS = {"model.js"}  # the words of a vocabulary name no class
 GROUPS = {"media", "supports"}  # rules that hold rules
 
 
@@ -37,7 +38,11 @@ def lighten(app: Sphinx, error: Exception | None) -> None:
 
 def words_of(html: Path) -> set[str]:
     """Collect every word of the pages and of their scripts that could name a class or an id."""
-    scripts = (path for path in html.rglob("*.js") if "mathjax" not in path.parts)
+    scripts = (
+        path
+        for path in html.rglob("*.js")
+        if "mathjax" not in path.parts and path.name not in DATA_SCRIPTS
+    )
     return {
         word
         for path in (*html.rglob("*.html"), *scripts)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from companion.safety import LIMITS
 __all__ = [
     "CORPORA",
     "Splits",
+    "iterate_corpus",
     "iterate_texts",
     "list_corpora",
     "load_corpus",
@@ -34,6 +36,8 @@ __all__ = [
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_ROWS_NAMED = 5
+_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+_ROWS_OF_THE_HUB = 1000
 _LARGEST_LABEL = 2**53  # up to here a float tells every whole number from the next
 
 
@@ -212,18 +216,7 @@ def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataF
         MissingPackageError: If ``datasets`` is not installed.
         DataError: If the data set cannot be loaded or lacks a column.
     """
-    try:
-        import datasets  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise MissingPackageError(
-            "the hub needs the package datasets: pip install datasets"
-        ) from error
-    try:
-        loaded = datasets.load_dataset(name)
-    except Exception as error:
-        raise DataError(
-            f"cannot load {name!r} from the hub: {str(error).splitlines()[0]}"
-        ) from error
+    loaded = _load_dataset(name)
     parts = []
     for part, rows in loaded.items():
         frame = rows.to_pandas()
@@ -240,6 +233,60 @@ def load_hub(name: str, *, text: str = "text", label: str = "label") -> pd.DataF
         parts.append(valid.assign(split=part if part in ("test", "validation") else "train"))
     corpus = pd.concat(parts, ignore_index=True)
     return corpus if "test" in loaded else corpus.drop(columns="split")
+
+
+def iterate_corpus(
+    source: str | Path, *, text: str = "text", label: str = "label"
+) -> Iterator[pd.DataFrame]:
+    """Read labelled documents a part at a time, in memory that does not grow.
+
+    Args:
+        source: A file, as for :func:`read_table`; or what ``datasets.load_dataset`` takes, such as
+            ``"ag_news"``, of which the split ``train`` is read, as a stream.
+        text: The column of the text, or several, joined by commas.
+        label: The column of the label.
+
+    Yields:
+        Parts of the table that :func:`read_table` would give.
+
+    Raises:
+        DataError: If the source, a column or a row cannot be used; the parts before it have come.
+        MissingPackageError: If a name of the hub is given and ``datasets`` is not installed.
+    """
+    columns = _column_names(text)
+    is_file = Path(source).suffix.lower() in _ENDINGS or Path(source).is_file()
+    first = 0
+    for rows in (iterate_table if is_file else _iterate_hub)(str(source), [*columns, label]):
+        place = f"{source}, from row {first + 1}"
+        texts = _join_texts([row[:-1] for row in rows], columns, str(source), first=first)
+        labels = pd.Series([row[-1] for row in rows], dtype=object)
+        yield validate_corpus(pd.DataFrame({"text": texts, "label": labels}), source=place)
+        first += len(rows)
+
+
+def _iterate_hub(name: str, columns: Sequence[str]) -> Iterator[list[Row]]:
+    """Read the training split of a data set as a stream, with the names of its classes."""
+    dataset = _load_dataset(name, split="train", streaming=True)
+    names = getattr((dataset.features or {}).get(columns[-1]), "int2str", lambda value: value)
+    for part in dataset.iter(batch_size=_ROWS_OF_THE_HUB):
+        require_columns(part, columns, name)
+        rows = zip(*(part[column] for column in columns), strict=True)
+        yield [(*row[:-1], names(row[-1])) for row in rows]
+
+
+def _load_dataset(name: str, **choices: object) -> Any:
+    try:
+        import datasets  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        raise MissingPackageError(
+            "the hub needs the package datasets: pip install datasets"
+        ) from error
+    try:
+        return datasets.load_dataset(name, **choices)
+    except Exception as error:
+        raise DataError(
+            f"cannot load {name!r} from the hub: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def validate_corpus(frame: pd.DataFrame, *, source: str = "the table") -> pd.DataFrame:

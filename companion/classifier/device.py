@@ -4,7 +4,7 @@ import torch
 
 from companion.errors import DeviceError
 
-__all__ = ["DEVICES", "choose_device"]
+__all__ = ["DEVICES", "accurate_float", "choose_device"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -40,3 +40,8 @@ def choose_device(name: str = "auto") -> torch.device:
             f"which has {', '.join(available)}; use 'auto'"
         )
     return torch.device(name)
+
+
+def accurate_float(device: torch.device) -> torch.dtype:
+    """Give the type for sums over many documents: 64 bits, and 32 on ``mps``, which has no more."""
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -1,13 +1,17 @@
-"""The trained classifier as one ONNX file, also with small integers for weights.
+"""The trained classifier as one ONNX file, also with 8-bit weights, and as a script for a page.
 
-Explained in :doc:`/project/ecosystem`. What answers from such a file, without torch, is
-:class:`companion.classifier.serving.OnnxClassifier`.
+Explained in :doc:`/project/ecosystem` and :doc:`/project/live`. What answers from an ONNX file,
+without torch, is :class:`companion.classifier.serving.OnnxClassifier`; what answers on a web page
+is ``book/_scripts/companion.js``.
 """
 
+import base64
 import contextlib
 import copy
+import dataclasses
 import json
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -23,11 +27,18 @@ from torch.nn import functional
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier, pool
 from companion.classifier.serving import METADATA_KEY, OnnxClassifier, read_metadata
-from companion.classifier.text import PADDING_ID
-from companion.errors import MissingPackageError
+from companion.classifier.text import PADDING_ID, Vocabulary
+from companion.errors import DataError, MissingPackageError
 from companion.files import write_atomically
 
-__all__ = ["compare_exports", "export_onnx", "quantize_onnx"]
+__all__ = [
+    "compare_exports",
+    "export_onnx",
+    "export_web",
+    "quantize_onnx",
+    "quantize_rows",
+    "shrink_vectors",
+]
 
 _INSTALL = "pip install 'large-models-at-work[export]'"
 _OPSET = 20
@@ -116,7 +127,8 @@ class _Graph(nn.Module):
     """The trained network with no choice that depends on a shape, and with ONNX's own LSTM.
 
     :class:`~companion.classifier.model.LSTMClassifier` leaves a short document whole and cuts a
-    long one. A graph has one way for both: here every document is filled up to whole windows.
+    long one. A graph has one way for both: here every document is cut into windows, and where all
+    are shorter than a window, the window is as long as the longest.
     """
 
     def __init__(self, model: LSTMClassifier) -> None:
@@ -139,15 +151,16 @@ class _Graph(nn.Module):
         return logits.softmax(dim=1)
 
     def _cut(self, token_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Do as :func:`~companion.classifier.model.cut_windows` does, and fill a short document."""
+        """Do as :func:`~companion.classifier.model.cut_windows` does, with the window cut too."""
         if self.window == 0:
             return token_ids, lengths
-        windows = (token_ids.shape[1] + self.window - 1) // self.window
-        missing = windows * self.window - token_ids.shape[1]
+        window = torch.sym_min(self.window, token_ids.shape[1])  # type: ignore[no-untyped-call]
+        windows = (token_ids.shape[1] + window - 1) // window
+        missing = windows * window - token_ids.shape[1]
         padded = functional.pad(token_ids, (0, missing), value=PADDING_ID)
-        starts = torch.arange(windows) * self.window
-        window_lengths = (lengths[:, None] - starts).clamp(0, self.window)  # (batch, windows)
-        return padded.reshape(-1, self.window), window_lengths.reshape(-1)
+        starts = torch.arange(windows) * window
+        window_lengths = (lengths[:, None] - starts).clamp(0, window)  # (batch, windows)
+        return padded.reshape(-1, window), window_lengths.reshape(-1)
 
 
 class _OnnxLSTM(nn.Module):
@@ -253,3 +266,120 @@ def compare_exports(classifier: TextClassifier, test: pd.DataFrame) -> dict[str,
         "int8_changed_answers": float((predicted["torch"] != predicted["int8"]).mean()),
         "int8_size": size,
     }
+
+
+def export_web(classifier: TextClassifier, path: str | Path) -> Path:
+    """Write a classifier into a script for a web page, with 8-bit weights.
+
+    The script sets ``CompanionModel``: ``labels``, ``vocabulary``, ``settings``, which is the
+    configuration, and ``tensors``, by the names of the model's state. A matrix is base64 of int8
+    with the float32 scale of each row, as :func:`quantize_rows` makes them; a vector is base64 of
+    float32. A script and no JSON, because a page that is opened from a disk may not
+    read files.
+
+    Args:
+        classifier: The trained classifier.
+        path: The file, as ``model.js``; one that is there is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: If the file cannot be written; what was there before stays whole.
+    """
+    configuration = classifier.configuration
+    content = {
+        "labels": classifier.labels,
+        "settings": dataclasses.asdict(configuration),
+        "vocabulary": classifier.vocabulary.tokens,
+        "tensors": {
+            name: _packed(tensor.detach().cpu().float())
+            for name, tensor in classifier.model.state_dict().items()
+        },
+    }
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    path = Path(path)
+    write_atomically(path, f"window.CompanionModel = {text};\n".encode())
+    return path
+
+
+def shrink_vectors(classifier: TextClassifier, *, words: int, size: int) -> TextClassifier:
+    """Copy a classifier with fewer and shorter word vectors, without training it again.
+
+    The rarest words become unknown. A word vector matters only by what it adds to the sums of the
+    gates, and these products are nearly of low rank: the largest directions of their singular value
+    decomposition become the new vectors, and the first layer reads them by the others.
+
+    Args:
+        classifier: The trained classifier.
+        words: How many token ids are left.
+        size: How many numbers a word vector has then.
+
+    Returns:
+        Another classifier, on the CPU.
+
+    Raises:
+        DataError: If it has fewer words or shorter vectors already.
+    """
+    old = classifier.model
+    if not (2 < words <= len(classifier.vocabulary) and 0 < size <= old.embedding.embedding_dim):
+        raise DataError(
+            f"{words} words with vectors of {size} are no part of {len(classifier.vocabulary)} "
+            f"words with vectors of {old.embedding.embedding_dim}; choose fewer"
+        )
+    configuration = dataclasses.replace(classifier.configuration, embedding_size=size)
+    model = LSTMClassifier(words, len(classifier.labels), configuration).eval()
+    state = {name: tensor.detach().cpu() for name, tensor in old.state_dict().items()}
+    readers = [name for name in state if re.fullmatch(r"layers\.0\..*\.weight_ih_l0", name)]
+    vectors, weights = state["embedding.weight"][:words], torch.cat([state[n] for n in readers])
+    left, strengths, right = torch.linalg.svd(
+        vectors.double() @ weights.double().T, full_matrices=False
+    )
+    state["embedding.weight"] = left[:, :size] * strengths[:size]
+    state["embedding.weight"][PADDING_ID] = 0
+    for name, part in zip(readers, right[:size].T.chunk(len(readers)), strict=True):
+        state[name] = part
+    model.load_state_dict(state)
+    vocabulary = Vocabulary(classifier.vocabulary.tokens[:words])
+    return TextClassifier(model, vocabulary, classifier.labels, configuration)
+
+
+def quantize_rows(classifier: TextClassifier) -> TextClassifier:
+    """Copy a classifier with the weights that :func:`export_web` leaves it.
+
+    In each row of a matrix the largest number becomes 127 or -127 and the others whole numbers
+    between; biases stay as they are.
+
+    Args:
+        classifier: The trained classifier.
+
+    Returns:
+        Another classifier on the CPU, whose weights are those integers times the rows' scales.
+    """
+    model = copy.deepcopy(classifier.model).cpu().eval()
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.dim() == 2:
+                integers, scales = _integers(tensor)
+                tensor.copy_(integers * scales[:, None])
+    return TextClassifier(model, classifier.vocabulary, classifier.labels, classifier.configuration)
+
+
+def _integers(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Give ``(rows, columns)`` int8 and the ``(rows,)`` float32 scales that belong to them."""
+    scales = matrix.abs().amax(dim=1) / 127
+    divisors = torch.where(scales > 0, scales, 1)  # a row of zeros, as that of the padding
+    return (matrix / divisors[:, None]).round().to(torch.int8), scales
+
+
+def _packed(tensor: Tensor) -> dict[str, str]:
+    if tensor.dim() != 2:
+        return {"data": _base64(tensor)}
+    integers, scales = _integers(tensor)
+    return {"data": _base64(integers), "scales": _base64(scales)}
+
+
+def _base64(tensor: Tensor) -> str:
+    """Give the numbers' bytes, the lowest first on every machine."""
+    array = np.ascontiguousarray(tensor.numpy())
+    return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode("ascii")

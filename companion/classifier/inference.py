@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from companion.classifier.batches import batches_by_length
 from companion.classifier.configuration import Configuration
+from companion.classifier.device import accurate_float
+from companion.classifier.device_table import DeviceTable
 from companion.classifier.encoding import encode
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import Vocabulary
+from companion.classifier.token_table import TokenTable
 
 __all__ = ["TextClassifier"]
 
@@ -70,19 +73,27 @@ class TextClassifier:
         return [self.labels[index] for index in self.predict_proba(texts).argmax(axis=1)]
 
     def predict_encoded(
-        self, documents: Sequence[Sequence[int]], *, batch_size: int = 64
+        self, documents: DeviceTable | TokenTable | Sequence[Sequence[int]], *, batch_size: int = 64
     ) -> NDArray[np.float64]:
-        """Do the work of :meth:`predict_proba` for documents that are token ids already."""
-        probabilities = np.empty((len(documents), len(self.labels)))
+        """Do the work of :meth:`predict_proba` for documents that are token ids already.
+
+        The answers stay on the model's device until all are there, so that a GPU is not waited for.
+        """
+        batches = (
+            documents.batches_by_length(batch_size)
+            if isinstance(documents, DeviceTable)
+            else batches_by_length(documents, batch_size)
+        )
+        kind, device = accurate_float(self.device), self.device
+        probabilities = torch.empty(len(documents), len(self.labels), dtype=kind, device=device)
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode():
-                for batch in batches_by_length(documents, batch_size):
-                    logits = self.model(
-                        batch.token_ids.to(self.device), batch.lengths.to(self.device)
-                    )
-                    probabilities[batch.rows] = logits.double().softmax(dim=1).cpu().numpy()
+                for batch in batches:
+                    logits = self.model(batch.token_ids.to(device), batch.lengths.to(device))
+                    rows = torch.as_tensor(batch.rows, device=device)
+                    probabilities[rows] = logits.to(kind).softmax(dim=1)
         finally:
             self.model.train(was_training)
-        return probabilities
+        return probabilities.cpu().double().numpy()

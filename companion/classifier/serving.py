@@ -32,6 +32,7 @@ class OnnxClassifier:
 
     Attributes:
         labels: The class of each column.
+        vocabulary: The vocabulary it was trained with.
 
     Raises:
         MissingPackageError: If ``onnxruntime`` is not installed.
@@ -42,7 +43,7 @@ class OnnxClassifier:
         self._session = _session(path, threads)
         metadata = _parse(path, self._session)
         self.labels: list[str] = metadata["labels"]
-        self._vocabulary = Vocabulary(metadata["vocabulary"])
+        self.vocabulary = Vocabulary(metadata["vocabulary"])
         self._maximum_words: int = metadata["maximum_words"]
 
     def predict_proba(self, texts: Sequence[str], *, batch_size: int = 64) -> NDArray[np.float64]:
@@ -59,7 +60,7 @@ class OnnxClassifier:
             DataError: If ``texts`` is one string and no sequence of them.
             EmptyDocumentError: If a text has no token.
         """
-        documents = encode(texts, self._vocabulary, self._maximum_words)
+        documents = encode(texts, self.vocabulary, self._maximum_words)
         order = np.argsort([len(document) for document in documents], kind="stable")
         probabilities = np.empty((len(documents), len(self.labels)))
         for start in range(0, len(order), batch_size):

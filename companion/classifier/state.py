@@ -28,6 +28,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 import companion
+from companion.classifier.device import accurate_float
 from companion.errors import CheckpointError, OutputError
 from companion.files import TEMPORARY_SUFFIX, write_atomically
 
@@ -79,7 +80,7 @@ class TrainingState:
     generator: np.random.Generator
     history: list[dict[str, float]] = field(default_factory=list)
     batches: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float | Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     epoch_start: dict[str, Any] = field(default_factory=dict)
@@ -97,11 +98,20 @@ class TrainingState:
         """The steps taken so far, in all epochs."""
         return int(self.scheduler.last_epoch)
 
-    def add(self, loss: float, gradient_norm: float) -> None:
-        """Count a step: the loss summed over its documents, and the norm before clipping."""
+    def add(self, loss: Tensor, documents: int, gradient_norm: Tensor) -> None:
+        """Count a step: the mean loss of its documents, and the norm before clipping.
+
+        The sums stay on the device until somebody reads them, so that a GPU is not waited for.
+        """
         self.batches += 1
-        self.sums["loss"] += loss
-        self.sums["gradient_norm"] = max(self.sums["gradient_norm"], gradient_norm)
+        loss = loss.to(accurate_float(loss.device)) * documents
+        self.sums["loss"] = self.sums["loss"] + loss
+        largest = torch.as_tensor(self.sums["gradient_norm"], device=gradient_norm.device)
+        self.sums["gradient_norm"] = torch.maximum(largest, gradient_norm.to(largest.dtype))
+
+    def read_sums(self) -> dict[str, float]:
+        """Bring the sums of the epoch under way to the host."""
+        return {name: float(value) for name, value in self.sums.items()}
 
     def end_epoch(self, row: dict[str, float]) -> None:
         """Note the row of the epoch that is over, and its weights if they are the best."""
@@ -133,12 +143,16 @@ class Checkpoints:
         every: Seconds from one save to the next; 0 saves after each step.
         identity: What the result depends on, as JSON values: a state with another identity is
             refused.
+        writes: Whether this process writes the state: of several that train together only one does.
     """
 
-    def __init__(self, directory: str | Path, every: float, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, directory: str | Path, every: float, identity: dict[str, Any], writes: bool = True
+    ) -> None:
         self.path = Path(directory) / STATE_FILE
         self.every = every
         self.identity = identity
+        self.writes = writes
         self._saved_at = time.monotonic()
         self._is_interrupted = False
         self._handler: Any = None
@@ -168,12 +182,15 @@ class Checkpoints:
             KeyboardInterrupt: If there was a Ctrl-C. The state is saved then.
             OutputError: If it cannot be written. The state saved before is whole.
         """
+        if not self.writes:
+            return
         if self._is_interrupted or time.monotonic() - self._saved_at >= self.every:
             self.save(state)
 
     def save(self, state: TrainingState) -> None:
         """Save the state now; raises as :meth:`step` does."""
-        write_atomically(self.path, _to_bytes(state, self.identity))
+        if self.writes:
+            write_atomically(self.path, _to_bytes(state, self.identity))
         self._saved_at = time.monotonic()
         if self._is_interrupted:
             raise KeyboardInterrupt
@@ -262,7 +279,7 @@ def _to_bytes(state: TrainingState, identity: dict[str, Any]) -> bytes:
             "steps": state.steps,
             "history": state.history,
             "batches": state.batches,
-            "sums": state.sums,
+            "sums": state.read_sums(),
             "best_epoch": state.best_epoch,
             "epoch_start": state.epoch_start,
         }

@@ -6,8 +6,11 @@ Explained in :doc:`/project/data`. Nothing here knows about labels, batches or t
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 from companion.errors import DataError
 
@@ -17,6 +20,8 @@ __all__ = [
     "UNKNOWN",
     "UNKNOWN_ID",
     "Vocabulary",
+    "clean",
+    "clean_bytes",
     "has_tokens",
     "is_encodable",
     "tokenize",
@@ -28,12 +33,44 @@ UNKNOWN, UNKNOWN_ID = "<unk>", 1
 # Scripts written without spaces are read a character at a time; a run of any other letters, marks
 # and digits is a word. Everything else separates, so "state-of-the-art" is four words and "3.14" is
 # two.
-_TOKEN = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}]"
-    r"|\p{Emoji_Presentation}"
-    r"|[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}]]+",
-    regex.VERSION1,
-)
+_ALONE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Emoji_Presentation}]")
+_IN_WORDS = regex.compile(r"[\p{L}\p{M}\p{N}]")
+_HAS_TOKEN = regex.compile(f"{_ALONE.pattern}|{_IN_WORDS.pattern}")
+
+
+class _Spacing(dict[int, str]):
+    """What :meth:`str.translate` puts for each character, looked up once for each that occurs."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if _ALONE.match(character):
+            self[code] = f" {character} "
+        else:
+            self[code] = character if _IN_WORDS.match(character) else " "
+        return self[code]
+
+
+_SPACING = _Spacing()
+_ASCII_SPACING = "".join(_SPACING[code].lower() for code in range(128)).encode().ljust(256)
+
+
+def clean(text: str) -> str:
+    """Give the lower-case tokens of a text with spaces between them; see :func:`tokenize`.
+
+    One pass in C over the characters: the same work by a regular expression takes several times
+    as long.
+
+    >>> clean("Stocks rose 3.5%!")
+    'stocks rose 3 5  '
+    """
+    return _normalize(text).translate(_SPACING)
+
+
+def clean_bytes(text: str) -> bytes:
+    """Give what :func:`clean` gives as UTF-8, faster for a text of ASCII alone."""
+    if text.isascii():
+        return text.encode().translate(_ASCII_SPACING)
+    return clean(text).encode()
 
 
 def tokenize(text: str) -> list[str]:
@@ -54,12 +91,12 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("大模型，Ｃafé 🚀")
     ['大', '模', '型', 'café', '🚀']
     """
-    return _TOKEN.findall(_normalize(text))
+    return clean(text).split()
 
 
 def has_tokens(text: str) -> bool:
     """Say whether :func:`tokenize` would find anything, without reading the whole text."""
-    return _TOKEN.search(_normalize(text)) is not None
+    return _HAS_TOKEN.search(_normalize(text)) is not None
 
 
 def is_encodable(text: str) -> bool:
@@ -83,6 +120,13 @@ def _normalize(text: str) -> str:
     return unicodedata.normalize("NFKC", text).lower()
 
 
+class _Ids(dict[str, int]):
+    """The id of each token; a token that is not in it has the unknown id."""
+
+    def __missing__(self, token: str) -> int:
+        return UNKNOWN_ID
+
+
 class Vocabulary:
     """A fixed, ordered list of tokens; a token's place in it is its id.
 
@@ -101,7 +145,7 @@ class Vocabulary:
         self.tokens = list(tokens)
         if not all(isinstance(token, str) for token in self.tokens):
             raise DataError("a token of the vocabulary is no text")
-        self._ids = {token: token_id for token_id, token in enumerate(self.tokens)}
+        self._ids = _Ids({token: token_id for token_id, token in enumerate(self.tokens)})
         if self.tokens[:2] != [PADDING, UNKNOWN] or len(self._ids) != len(self.tokens):
             raise DataError(
                 f"a vocabulary starts with {PADDING!r} and {UNKNOWN!r} and names every token once"
@@ -128,15 +172,34 @@ class Vocabulary:
         >>> Vocabulary.build([["a", "b", "a"], ["b", "c"]]).tokens
         ['<pad>', '<unk>', 'a', 'b']
         """
-        counts = Counter(token for document in documents for token in document)
-        frequent = [token for token, count in counts.items() if count >= minimum_count]
-        frequent.sort(key=lambda token: (-counts[token], token))
-        return cls([PADDING, UNKNOWN, *frequent[: maximum_size - 2]])
+        counts = Counter(chain.from_iterable(documents))
+        return cls.of_counts(
+            list(counts),
+            np.fromiter(counts.values(), np.int64, len(counts)),
+            minimum_count=minimum_count,
+            maximum_size=maximum_size,
+        )
+
+    @classmethod
+    def of_counts(
+        cls,
+        tokens: Sequence[str],
+        counts: NDArray[np.int64],
+        *,
+        minimum_count: int = 2,
+        maximum_size: int = 50_000,
+    ) -> "Vocabulary":
+        """Do the work of :meth:`build` for distinct tokens that are counted already."""
+        frequent = sorted(
+            (tokens[place], int(counts[place]))
+            for place in np.flatnonzero(counts >= minimum_count).tolist()
+        )
+        order = np.argsort([-count for _, count in frequent], kind="stable")
+        return cls([PADDING, UNKNOWN, *(frequent[place][0] for place in order[: maximum_size - 2])])
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Give the id of each token; a token that is not in the vocabulary gets the unknown id."""
-        ids = self._ids
-        return [ids.get(token, UNKNOWN_ID) for token in tokens]
+        return list(map(self._ids.__getitem__, tokens))
 
     def decode(self, token_ids: Iterable[int]) -> list[str]:
         """Give the token of each id."""

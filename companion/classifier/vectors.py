@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from companion.classifier.text import PADDING_ID, UNKNOWN_ID
+from companion.classifier.token_table import TokenTable
 
 __all__ = ["neighbour_counts", "positive_pmi", "ppmi_vectors"]
 
@@ -21,7 +22,7 @@ _CONTEXT_POWER = 0.75
 
 
 def ppmi_vectors(
-    documents: Sequence[Sequence[int]],
+    documents: TokenTable | Sequence[Sequence[int]],
     vocabulary_size: int,
     size: int,
     *,
@@ -52,7 +53,7 @@ def ppmi_vectors(
 
 
 def neighbour_counts(
-    documents: Sequence[Sequence[int]], vocabulary_size: int, window: int
+    documents: TokenTable | Sequence[Sequence[int]], vocabulary_size: int, window: int
 ) -> "sparse.csr_array[np.float32]":
     """Count how often two words stand near each other; a pair at distance ``d`` counts ``1/d``.
 
@@ -65,8 +66,8 @@ def neighbour_counts(
         ``(vocabulary_size, vocabulary_size)`` symmetric counts. Padding and unknown words have
         none.
     """
-    gap = [PADDING_ID] * window
-    tokens = np.concatenate([np.array([*document, *gap]) for document in documents])
+    gap = np.full(window, PADDING_ID, dtype=np.int32)
+    tokens = np.concatenate([part for document in documents for part in (document, gap)])
     is_word = (tokens != PADDING_ID) & (tokens != UNKNOWN_ID)
     counts = sparse.csr_array((vocabulary_size, vocabulary_size), dtype=np.float32)
     for distance in range(1, window + 1):

@@ -13,12 +13,14 @@ import pandas as pd
 from companion.ledger import Result
 
 __all__ = [
+    "HEADLINES",
     "MEASUREMENTS",
     "NOT_MEASURED",
     "QUESTIONS",
     "WAYS",
     "Way",
     "decision_table",
+    "headlines_table",
     "measured_table",
 ]
 
@@ -28,9 +30,10 @@ MEASUREMENTS = {
     "20": "right, 20 labels a class",
     "100": "right, 100 labels a class",
     "all": "right, all labels",
-    "latency": "seconds an answer",
-    "cost": "cost of a thousand answers",
 }
+# The ways in the order of WAYS, as the records of headlines call them: ways.NAME.accuracy.
+HEADLINES = ("rules", "tfidf", "lstm", "minilm", "llm", None)
+_LABELS = {"rules": "0", "tfidf": "all", "lstm": "all", "minilm": "all", "llm": "4 a class"}
 QUESTIONS = {
     "labels": "labelled examples",
     "leaves": "texts leave your house",
@@ -162,6 +165,65 @@ def measured_table(results: Mapping[str, Result], ways: tuple[Way, ...] = WAYS) 
         },
         index=pd.Index([way.name for way in ways], name="way"),
     )
+
+
+def headlines_table(
+    results: Mapping[str, Result],
+    *,
+    core_price_an_hour: float,
+    api_price_a_million_tokens: float,
+    ways: tuple[Way, ...] = WAYS,
+) -> pd.DataFrame:
+    """Set the ways side by side on one task: the section of a headline.
+
+    The time is that of one answer on one core, as a multiple of the time that counting words takes.
+    The cost of an own machine is its time at full use; the API's is the tokens of a prompt times a
+    price. Both prices are yours: nobody measured them.
+
+    Args:
+        results: The ledger, as :func:`companion.ledger.load` gives it.
+        core_price_an_hour: What one core costs you an hour.
+        api_price_a_million_tokens: What an API asks for a million tokens.
+        ways: The rows, in the order of :data:`HEADLINES`.
+
+    Returns:
+        A row a way; texts.
+    """
+    rows = {
+        way.name: _headlines_row(results, name, core_price_an_hour)
+        for way, name in zip(ways, HEADLINES, strict=True)
+    }
+    tokens = results.get("ways.llm.tokens")
+    if tokens is not None:
+        bought = 1000 * tokens.value * api_price_a_million_tokens / 1e6
+        rows[ways[-1].name]["1,000 cost"] = f"{bought:.6f}*"
+    table = pd.DataFrame(rows).T
+    table["texts leave"] = [way.leaves for way in ways]
+    return table.rename_axis(index="way")
+
+
+def _headlines_row(
+    results: Mapping[str, Result], name: str | None, core_price_an_hour: float
+) -> dict[str, str]:
+    """Give the cells of one way; what nobody measured has a dash."""
+
+    def value(kind: str) -> float | None:
+        record = results.get(f"ways.{name}.{kind}")
+        return None if record is None else record.value
+
+    def shown(number: float | None, form: str) -> str:
+        return "–" if number is None else format(number, form)
+
+    milliseconds = value("milliseconds")
+    cost = None if milliseconds is None else milliseconds / 3600 * core_price_an_hour
+    return {
+        "right": shown(value("accuracy"), ".3f"),
+        "±": shown(value("standard_error"), ".3f"),
+        "spread": shown(value("spread"), ".3f"),
+        "time": shown(value("time_ratio"), ".2f"),
+        "1,000 cost": shown(cost, ".6f"),
+        "labels": _LABELS.get(name or "", "a test set"),
+    }
 
 
 def _measured(results: Mapping[str, Result], way: Way, kind: str) -> str:

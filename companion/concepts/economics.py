@@ -28,12 +28,16 @@ class Accelerator:
         flop_per_second: Its peak, at the number format that is used.
         bytes_per_second: How fast it reads its memory.
         memory_bytes: How much it has.
+        watts: The power it is built for; None where it is not known or does not matter.
+        source: The keys of references.bib that give the numbers.
     """
 
     name: str
     flop_per_second: float
     bytes_per_second: float
     memory_bytes: float
+    watts: float | None = None
+    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def embed_documents(
         with torch.inference_mode():
             for batch in batches_by_length(documents, batch_size):
                 vectors = model.embed(batch.token_ids.to(device), batch.lengths.to(device))
-                embeddings[batch.rows] = vectors.cpu().numpy()
+                embeddings[np.asarray(batch.rows)] = vectors.cpu().numpy()
     finally:
         model.train(was_training)
     return embeddings

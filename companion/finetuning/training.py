@@ -133,7 +133,7 @@ def _step(
     model.train()
     device = model.head.weight.device
     logits = model(batch.token_ids.to(device), batch.lengths.to(device))
-    rows = torch.from_numpy(batch.rows)
+    rows = torch.as_tensor(batch.rows)
     losses = nn.functional.cross_entropy(logits, targets[rows].to(device), reduction="none")
     losses = losses * shares[rows].to(device)
     optimizer.zero_grad()

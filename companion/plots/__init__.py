@@ -12,6 +12,7 @@ from companion.plots.classifier import (
     learning_curves,
     padding_amnesia,
     reliability_diagram,
+    speedup_curves,
     token_boxes,
 )
 from companion.plots.style import use_style
@@ -24,6 +25,7 @@ __all__ = [
     "learning_curves",
     "padding_amnesia",
     "reliability_diagram",
+    "speedup_curves",
     "token_boxes",
     "use_style",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from companion.classifier.text import tokenize
 from companion.plots.style import axes_or_new, colour, named
 
 __all__ = [
+    "answer_and_effects",
     "class_counts",
     "confusion_heatmap",
     "document_lengths",
@@ -18,6 +20,7 @@ __all__ = [
     "learning_curves",
     "padding_amnesia",
     "reliability_diagram",
+    "speedup_curves",
     "token_boxes",
 ]
 
@@ -163,3 +166,40 @@ def _beside(ax: Axes, place: tuple[int, int], text: str, *, on_the_left: bool) -
         fontsize=9,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
+
+
+def answer_and_effects(probabilities: pd.Series, effects: pd.Series) -> Axes:
+    """Draw the answer to one text, and what each of its words does to it.
+
+    Args:
+        probabilities: The probability of each class, by its name.
+        effects: How far the probability of the answer falls without each word, by the word.
+
+    Returns:
+        The axes of the effects, in a new figure.
+    """
+    _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), width_ratios=[1, 1.2])
+    named(left, "The answer", "probability", "").barh(
+        range(len(probabilities)), probabilities, color=colour(0)
+    )
+    left.set(xlim=(0, 1), yticks=range(len(probabilities)), yticklabels=probabilities.index)
+    right.barh(range(len(effects)), effects, color=colour(1))
+    right.set(yticks=range(len(effects)), yticklabels=effects.index)
+    for ax in (left, right):
+        ax.invert_yaxis()
+    return named(right, "Without this word it falls by", "probability", "")
+
+
+def speedup_curves(curves: Mapping[str, "pd.Series[float]"], ax: Axes | None = None) -> Axes:
+    """Draw speed-ups by the number of processes, a line a case, and where the ideal would be."""
+    ax = axes_or_new(ax)
+    for name, curve in curves.items():
+        ax.plot(curve.index, curve, marker="o", label=name)
+    processes = next(iter(curves.values())).index
+    ax.plot(processes, processes, color="black", linestyle=":", label="ideal")
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    ax.legend()
+    return named(ax, "How much faster a step is", "processes", "times as fast as one process")

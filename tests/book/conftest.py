@@ -1,7 +1,8 @@
-"""Small notebooks and books for the tests of the book's machinery."""
+"""Small notebooks and books for the tests of the book's machinery, and a browser."""
 
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,27 @@ for folder in ("_tools", "_ext"):
     sys.path.insert(0, str(ROOT / "book" / folder))
 
 Cell = tuple[str, list[Any], dict[str, Any]]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The machine's Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("needs a chromium: sudo apt install chromium")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright: pip install playwright"
+    )
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The bibliography: every source can be found, stands there once, and is used."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "book"
 DOI = re.compile(r"10\.\d{4,9}/[^\s\"<>{}]+")
 ARXIV = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})(v\d+)?")
-ARXIV_URL = re.compile(r"https?://arxiv\.org/(?:abs|pdf)/([^\s}]+)")
+ARXIV_URL = re.compile(r"https?://arxiv\.org/(?:abs|pdf|html)/([^\s}]+?)(?:\.pdf)?")
+ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
+YEAR = re.compile(r"(18|19|20)\d\d")
 # Copies and retellings of sources: name the source itself.
 SECOND_HAND = ("wikipedia.org", "semanticscholar.org", "researchgate.net", "medium.com")
 
@@ -22,7 +25,13 @@ def faults(entry: Entry) -> list[str]:
     missing = [f"no {name}" for name in ("title", "year") if not fields.get(name, "").strip()]
     wrong = [*missing, *([] if entry.persons else ["no author"])]
     doi, arxiv, isbn, url = (fields.get(name, "") for name in ("doi", "eprint", "isbn", "url"))
-    arxiv = arxiv or (found[1] if (found := ARXIV_URL.fullmatch(url)) else "")
+    found = ARXIV_URL.fullmatch(url)
+    arxiv = arxiv or (found[1] if found else "")
+    year = fields.get("year", "")
+    if year.strip() and not (YEAR.fullmatch(year) and int(year) <= datetime.now(UTC).year):
+        wrong.append(f"{year!r} is no year of the past")
+    if found and fields.get("eprint") and bare(found[1]) != bare(fields["eprint"]):
+        wrong.append(f"{url} is not arXiv {fields['eprint']}")
     if doi and not DOI.fullmatch(doi):
         wrong.append(f"{doi!r} is no DOI; write 10.1162/neco.1997.9.8.1735, without https://")
     if arxiv and not ARXIV.fullmatch(arxiv):
@@ -39,6 +48,11 @@ def faults(entry: Entry) -> list[str]:
     return wrong
 
 
+def bare(arxiv: str) -> str:
+    """An arXiv number without its version."""
+    return re.sub(r"v\d+$", "", arxiv)
+
+
 def is_isbn(text: str) -> bool:
     """Whether the check digit of an ISBN of 10 or 13 digits is right."""
     digits = text.replace("-", "").replace(" ", "").upper()
@@ -51,7 +65,7 @@ def is_isbn(text: str) -> bool:
 
 
 def doubles(bibliography: BibliographyData) -> list[tuple[str, str]]:
-    """Find the entries that are the same source, by DOI, arXiv id or title."""
+    """Find the entries that are the same source, by DOI, arXiv id, ISBN, address or title."""
     seen: dict[str, str] = {}
     found = []
     for key, entry in bibliography.entries.items():
@@ -66,12 +80,16 @@ def marks(entry: Entry) -> list[str]:
     fields = entry.fields
     url = ARXIV_URL.fullmatch(fields.get("url", ""))
     title = re.sub(r"[^a-z0-9]+", "", fields.get("title", "").lower())
-    arxiv = fields.get("eprint", url[1] if url else "")
+    doi, isbn = fields.get("doi", "").lower(), re.sub(r"[- ]", "", fields.get("isbn", ""))
+    preprint = ARXIV_DOI.fullmatch(doi)
+    arxiv = fields.get("eprint", url[1] if url else preprint[1] if preprint else "")
     return [
         f"{kind} {mark}"
         for kind, mark in [
-            ("doi", fields.get("doi", "").lower()),
-            ("arxiv", arxiv),
+            ("doi", "" if preprint else doi),
+            ("arxiv", bare(arxiv.lower())),
+            ("isbn", isbn),
+            ("address", "" if url else fields.get("url", "").removesuffix("/").lower()),
             ("title", title),
         ]
         if mark
@@ -132,6 +150,13 @@ GOOD = """author = {A, B}, title = {T}, year = {2020}"""
         (f"{GOOD}, isbn = {{978-0-262-03561-4}}", "is no ISBN"),
         (f"{GOOD}, url = {{http://example.org}}", "is no https address"),
         (f"{GOOD}, url = {{https://en.wikipedia.org/wiki/LSTM}}", "second hand"),
+        (f"{GOOD}, eprint = {{1706.03762}}, url = {{https://arxiv.org/abs/1706.03762v7}}", ""),
+        (
+            f"{GOOD}, eprint = {{1706.03762}}, url = {{https://arxiv.org/abs/1706.3763}}",
+            "not arXiv",
+        ),
+        ("author = {A, B}, title = {T}, year = {20}, doi = {10.1162/x}", "no year of the past"),
+        ("author = {A, B}, title = {T}, year = {2099}, doi = {10.1162/x}", "no year of the past"),
         ("author = {A, B}, title = {T}, doi = {10.1162/x}", "no year"),
         ("title = {T}, year = {2020}, doi = {10.1162/x}", "no author"),
     ],
@@ -149,6 +174,9 @@ def test_what_makes_a_source_findable(fields: str, fault: str) -> None:
             "title = {A}, eprint = {1706.03762}",
             "title = {B}, url = {https://arxiv.org/abs/1706.03762}",
         ),
+        ("title = {A}, eprint = {1706.03762v1}", "title = {B}, doi = {10.48550/arXiv.1706.03762}"),
+        ("title = {A}, isbn = {978-0-262-03561-3}", "title = {B}, isbn = {9780262035613}"),
+        ("title = {A}, url = {https://x.org/a}", "title = {B}, url = {https://x.org/a/}"),
         ("title = {The {LSTM}}", "title = {The LSTM}"),
     ],
 )

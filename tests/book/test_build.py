@@ -30,6 +30,8 @@ CLAIMS = """
 REFERENCE = ("claims", "errata", "results", "bibliography")
 INDEX = """# First
 
+Is something wrong? {{ feedback }}
+
 See {claim}`S1`, {result}`toy.accuracy` and {result}`toy.accuracy|.1%`. {cite:p}`vaswani2017`
 
 ```{claims}
@@ -169,7 +171,8 @@ def test_errata_take_their_evidence_from_the_claims(good: Path) -> None:
 
 def test_pages_describe_themselves_and_load_what_they_need(good: Path) -> None:
     index, claims = soup(good, "index"), soup(good, "reference/claims")
-    assert index.find("meta", attrs={"name": "description"})["content"].startswith("See S1, 0.962")
+    described = index.find("meta", attrs={"name": "description"})["content"]
+    assert described.startswith("Is something wrong")
     assert claims.find("script", src=re.compile("mathjax")) is not None
     assert soup(good, "reference/results").find("script", src=re.compile("mathjax")) is None
     assert index.find("script", src=re.compile("fontawesome")) is None
@@ -186,6 +189,7 @@ def test_results_are_printed_and_listed(good: Path) -> None:
 def test_without_an_address_there_are_no_buttons(good: Path) -> None:
     text = (good / "_build" / "html" / "page.html").read_text(encoding="utf-8")
     assert "mybinder.org" not in text
+    assert "it has no public address yet" in soup(good, "index").get_text()
     assert "github.com" not in text
 
 
@@ -196,6 +200,7 @@ def test_with_an_address_the_buttons_appear(published: Path) -> None:
     index = [link["href"] for link in soup(published, "index").find_all("a", href=True)]
     assert "https://github.com/someone/book/edit/main/book/index.md" in index
     assert any(link.startswith("https://github.com/someone/book/issues/new") for link in links)
+    assert "https://github.com/someone/book/issues/new" in index
     assert any(link.startswith("https://mybinder.org/v2/gh/someone/book/main") for link in links)
     assert any(link.startswith("https://colab.research.google.com/") for link in links)
     (colab,) = [link for link in links if link.startswith("https://colab.research.google.com/")]

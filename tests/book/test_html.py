@@ -3,7 +3,6 @@
 import functools
 import http.server
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,13 +17,6 @@ from bs4 import BeautifulSoup
 from justhtml import JustHTML
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-)
 # What a browser fetches by itself when it opens a page.
 FETCHED = (
     ("script", "src"),
@@ -197,6 +189,15 @@ def test_every_internal_link_leads_somewhere(html: Path, pages: Pages) -> None:
     assert dead == []
 
 
+def test_the_live_page_shows_an_answer_without_scripts(pages: Pages) -> None:
+    figure = pages[MODEL_PAGE].select_one("[data-figure=live-classifier]")
+    assert not figure.has_attr("hidden")
+    assert "business" in figure.select_one(".interactive-fallback img")["alt"]
+    for page in pages.values():
+        for each in page.select(".interactive:not(:has(.interactive-fallback))"):
+            assert each.has_attr("hidden"), each["data-figure"]
+
+
 def test_every_picture_says_what_it_shows(pages: Pages) -> None:
     silent = [
         (name, node.get("src"), node.get("alt"))
@@ -280,20 +281,10 @@ NARROW = {
 SOURCE = "_modules/companion/ledger.html"
 # Bytes that a page loads beside its text and figures: without formulas, and with MathJax.
 BUDGET, BUDGET_WITH_FORMULAS = 400_000, 1_250_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The machine's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("needs a chromium: sudo apt install chromium")
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="needs playwright: pip install playwright"
-    )
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield opened
-        opened.close()
+# The scripts of the interactive figures are content too, and have a budget of their own; the model
+# of the live classifier belongs to its page.
+SCRIPTS, SCRIPTS_BUDGET = "interactive", 65_000
+MODEL, MODEL_PAGE, MODEL_BUDGET = "model.js", "project/live.html", 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -384,8 +375,14 @@ def test_every_page_in_a_browser(
         if loaded > (BUDGET_WITH_FORMULAS if written else BUDGET):
             visit.faults.append(f"{loaded:,} bytes beside its text and figures")
         faults += [f"{name}: {fault}" for fault in visit.faults]
+        loads_model = any(urlsplit(url).path.endswith(f"/{MODEL}") for url in visit.requests)
+        if loads_model != (name == MODEL_PAGE):
+            faults.append(f"{name}: {'loads' if loads_model else 'lacks'} {MODEL}")
         visit.tab.close()
     assert faults == []
+    sizes = {file.name: file.stat().st_size for file in (html / "_static" / SCRIPTS).iterdir()}
+    assert sum(sizes.values()) < MODEL_BUDGET, sizes
+    assert sum(sizes.values()) - sizes[MODEL] < SCRIPTS_BUDGET, sizes
 
 
 def test_it_reads_from_a_folder_without_a_server(html: Path, browser: Any, tmp_path: Path) -> None:
@@ -414,7 +411,7 @@ def weight(html: Path, server: str, requests: set[str]) -> int:
         for file in files
         if file.is_file()
         and file.suffix != ".html"
-        and file.parent.name != "_images"
+        and file.parent.name not in ("_images", SCRIPTS)
         and file.name != "searchindex.js"
     )
 

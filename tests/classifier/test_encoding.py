@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from companion.classifier.encoding import encode
-from companion.classifier.text import PADDING, UNKNOWN, Vocabulary
+from companion.classifier import encoding
+from companion.classifier.encoding import build_vocabulary, encode
+from companion.classifier.text import PADDING, UNKNOWN, Vocabulary, tokenize
 from companion.errors import DataError, EmptyDocumentError
 
 VOCABULARY = Vocabulary([PADDING, UNKNOWN, "goal", "bank"])
@@ -33,3 +36,30 @@ def test_a_text_without_words_names_its_row() -> None:
 def test_a_single_string_is_refused() -> None:
     with pytest.raises(DataError, match="a single string; give a list of them"):
         encode("goal", VOCABULARY, 3)
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["a b a", "我 a"])
+    ),
+    st.integers(1, 3),
+    st.integers(3, 9),
+)
+def test_the_quick_way_and_the_plain_way_agree(texts: list[str], minimum: int, size: int) -> None:
+    """One pass over all texts, against tokens, vocabulary and ids one after the other."""
+    tokens = [tokenize(text) for text in texts]
+    plain = Vocabulary.build(tokens, minimum_count=minimum, maximum_size=size)
+    vocabulary, ids, lengths = build_vocabulary(texts, minimum_count=minimum, maximum_size=size)
+    assert vocabulary.tokens == plain.tokens
+    assert ids.tolist() == [each for document in tokens for each in plain.encode(document)]
+    assert lengths.tolist() == list(map(len, tokens))
+
+
+def test_texts_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["goal goal", "bank", "goal bank bank", "a", "goal"]
+    whole = build_vocabulary(texts, minimum_count=1)
+    monkeypatch.setattr(encoding, "_TEXTS_AT_ONCE", 2)
+    parts = build_vocabulary(texts, minimum_count=1)
+    assert whole[0].tokens == parts[0].tokens == [PADDING, UNKNOWN, "goal", "bank", "a"]
+    assert whole[1].tolist() == parts[1].tolist() == [2, 2, 3, 2, 3, 3, 4, 2]
+    assert whole[2].tolist() == parts[2].tolist() == [2, 1, 3, 1, 1]

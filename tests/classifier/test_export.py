@@ -1,5 +1,6 @@
 """ONNX: the same answers as torch for every shape, and clear errors for everything else."""
 
+import base64
 import dataclasses
 import json
 import logging
@@ -17,7 +18,13 @@ import pytest
 import torch
 
 from companion.classifier.configuration import Configuration
-from companion.classifier.export import export_onnx, quantize_onnx
+from companion.classifier.export import (
+    export_onnx,
+    export_web,
+    quantize_onnx,
+    quantize_rows,
+    shrink_vectors,
+)
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.serving import METADATA_KEY, OnnxClassifier, read_metadata
@@ -342,3 +349,88 @@ def test_a_graph_that_reaches_for_another_file_is_refused(path: Path, tmp_path: 
 def test_the_table_of_shapes_holds_both_ways_to_read() -> None:
     assert {bool(each.window) for each in SHAPES.values()} == {True, False}
     assert pd.Series([each.pooling for each in SHAPES.values()]).nunique() == 4
+
+
+def web_content(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text.removeprefix("window.CompanionModel = ").removesuffix(";\n"))
+
+
+def test_the_script_holds_all_that_answers_need(tmp_path: Path, classifier: TextClassifier) -> None:
+    content = web_content(export_web(classifier, tmp_path / "model.js"))
+    assert content["vocabulary"] == WORDS
+    assert content["labels"] == ["a", "b", "c"]
+    assert Configuration(**content["settings"]) == TINY
+    assert content["tensors"].keys() == classifier.model.state_dict().keys()
+
+
+def test_the_integers_of_the_script_are_those_of_quantize_rows(
+    tmp_path: Path, classifier: TextClassifier
+) -> None:
+    tensors = web_content(export_web(classifier, tmp_path / "model.js"))["tensors"]
+    for name, expected in quantize_rows(classifier).model.state_dict().items():
+        data = base64.b64decode(tensors[name]["data"])
+        if expected.dim() == 1:
+            assert "scales" not in tensors[name]
+            found = np.frombuffer(data, "<f4")
+        else:
+            scales = np.frombuffer(base64.b64decode(tensors[name]["scales"]), "<f4")
+            found = np.frombuffer(data, np.int8).reshape(expected.shape) * scales[:, None]
+        np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_no_weight_moves_by_more_than_half_a_step(classifier: TextClassifier) -> None:
+    before = {name: value.clone() for name, value in classifier.model.state_dict().items()}
+    after = quantize_rows(classifier).model.state_dict()
+    for name, weights in before.items():
+        assert torch.equal(weights, classifier.model.state_dict()[name]), "the original changed"
+        if weights.dim() == 1:
+            assert torch.equal(after[name], weights)
+            continue
+        largest = weights.abs().amax(dim=1, keepdim=True)
+        assert ((after[name] - weights).abs() <= largest / 254 * 1.001).all()
+        torch.testing.assert_close(after[name].abs().amax(dim=1, keepdim=True), largest)
+    assert not after["embedding.weight"][0].any(), "the padding stays zero"
+
+
+def test_a_script_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, classifier: TextClassifier
+) -> None:
+    with pytest.raises(OutputError):
+        export_web(classifier, tmp_path / "nowhere" / "model.js")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_vectors_as_long_as_before_answer_as_before(name: str) -> None:
+    classifier = untrained(SHAPES[name])
+    same = shrink_vectors(classifier, words=len(WORDS), size=6)
+    np.testing.assert_allclose(
+        same.predict_proba(texts()), classifier.predict_proba(texts()), atol=1e-5
+    )
+    assert not same.model.embedding.weight[0].any(), "the padding stays zero"
+
+
+def test_fewer_words_are_unknown_and_shorter_vectors_are_the_best(
+    classifier: TextClassifier,
+) -> None:
+    small = shrink_vectors(classifier, words=10, size=2)
+    assert small.vocabulary.tokens == WORDS[:10]
+    kept, unknown = " ".join(WORDS[2:10]), f"{WORDS[2]} {WORDS[20]}"
+    same = shrink_vectors(classifier, words=10, size=6)
+    np.testing.assert_allclose(
+        same.predict_proba([kept, unknown]),
+        classifier.predict_proba([kept, f"{WORDS[2]} strange"]),
+        atol=1e-5,
+    )
+    products = [
+        each.model.embedding.weight @ each.model.layers[0].directions[0].weight_ih_l0.T
+        for each in (same, small)
+    ]
+    assert torch.linalg.matrix_rank(products[1]) == 2
+    assert (products[0] - products[1]).norm() < products[0].norm()
+
+
+@pytest.mark.parametrize(("words", "size"), [(2, 2), (1000, 2), (10, 0), (10, 7)])
+def test_vectors_do_not_grow(classifier: TextClassifier, words: int, size: int) -> None:
+    with pytest.raises(DataError, match="choose fewer"):
+        shrink_vectors(classifier, words=words, size=size)

@@ -26,6 +26,7 @@ from companion.classifier import (
     batches,
     checkpoint,
     corpus,
+    encoding,
     evaluation,
     inference,
     model,
@@ -34,6 +35,7 @@ from companion.classifier import (
     training,
 )
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
+from companion.classifier.encoding import build_vocabulary
 from companion.classifier.inference import TextClassifier
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.text import PADDING_ID, UNKNOWN_ID, Vocabulary, tokenize
@@ -84,16 +86,20 @@ def test_s3_each_text_is_tokenized_once(
 ) -> None:
     calls: list[str] = []
 
-    def counting(document: str) -> list[str]:
-        calls.append(document)
-        return tokenize(document)
+    def count(name: str, times: int) -> None:
+        function = getattr(text, name)
+
+        def counting(document: str) -> object:
+            calls.extend([document] * times)
+            return function(document)
+
+        monkeypatch.setattr(encoding, name, counting)
 
     def check(times: int) -> None:
         splits = corpus.split_corpus(news(6))
         calls.clear()
-        monkeypatch.setattr(
-            training, "tokenize", lambda document: [counting(document) for _ in range(times)].pop()
-        )
+        count("clean_bytes", times)  # of the training texts
+        count("tokenize", times)  # of the validation texts
         train(splits.train, splits.validation, dataclasses.replace(small, epochs=1), progress=False)
         assert sorted(calls) == sorted([*splits.train["text"], *splits.validation["text"]])
         assert tokenize(" ".join(tokenize(SENTENCE))) == tokenize(SENTENCE)
@@ -245,11 +251,13 @@ def test_s9_the_vocabulary_is_of_the_training_text(
         }
 
     check()
-    build = Vocabulary.build
-    leaked = [tokenize(words) for words in validation["text"]]
-    monkeypatch.setattr(
-        Vocabulary, "build", lambda tokens, **options: build([*tokens, *leaked], **options)
-    )
+    leaked = validation["text"].tolist()
+
+    def leaking(texts: list[str], **options: int) -> tuple[Any, ...]:
+        vocabulary, token_ids, lengths = build_vocabulary([*texts, *leaked], **options)
+        return vocabulary, token_ids, lengths[: len(texts)]
+
+    monkeypatch.setattr(training, "build_vocabulary", leaking)
     fails(check)
 
 

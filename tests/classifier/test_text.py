@@ -3,10 +3,20 @@
 import unicodedata
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.classifier.text import PADDING, UNKNOWN, UNKNOWN_ID, Vocabulary, has_tokens, tokenize
+from companion.classifier.text import (
+    PADDING,
+    UNKNOWN,
+    UNKNOWN_ID,
+    Vocabulary,
+    clean,
+    clean_bytes,
+    has_tokens,
+    tokenize,
+)
 from companion.errors import DataError
 
 
@@ -29,6 +39,31 @@ from companion.errors import DataError
 def test_tokens(text: str, tokens: list[str]) -> None:
     assert tokenize(text) == tokens
     assert has_tokens(text) == bool(tokens)
+
+
+TOKEN = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+    r"|\p{Emoji_Presentation}"
+    r"|[[\p{L}\p{M}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}]]+",
+    regex.VERSION1,
+)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])) | st.text(st.characters(max_codepoint=127))
+)
+def test_tokens_are_those_of_a_regular_expression(text: str) -> None:
+    assert tokenize(text) == TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
+    assert clean_bytes(text).decode() == clean(text)
+
+
+@pytest.mark.slow
+def test_every_character_has_its_place() -> None:
+    """All of Unicode, a character between two letters at a time."""
+    for code in range(0x110000):
+        if not 0xD800 <= code < 0xE000:
+            text = unicodedata.normalize("NFKC", f"x{chr(code)}y").lower()
+            assert clean(f"x{chr(code)}y").split() == TOKEN.findall(text)
 
 
 @given(st.text(st.characters(exclude_categories=["Cn", "Cs"])))

@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from companion.concepts.decision import NOT_MEASURED, WAYS, decision_table, measured_table
+from companion.concepts.decision import (
+    NOT_MEASURED,
+    WAYS,
+    decision_table,
+    headlines_table,
+    measured_table,
+)
 from companion.concepts.economics import (
     Accelerator,
     MonthlyCost,
@@ -56,3 +62,33 @@ def test_the_table_shows_what_is_recorded_and_nothing_else() -> None:
     assert (table != NOT_MEASURED).to_numpy().sum() == 1
     assert list(decision_table().index) == [way.name for way in WAYS]
     assert decision_table().iloc[-1].tolist()[2] == "not published"
+
+
+def test_the_table_of_headlines_costs_time_and_tokens_at_your_prices() -> None:
+    values = {
+        "ways.tfidf.accuracy": 0.75,
+        "ways.tfidf.milliseconds": 7.2,
+        "ways.tfidf.time_ratio": 1.0,
+        "ways.llm.tokens": 400.0,
+    }
+    table = headlines_table(
+        {name: Result(name, value) for name, value in values.items()},
+        core_price_an_hour=0.5,
+        api_price_a_million_tokens=2.0,
+    )
+    counting = table.loc["TF-IDF, linear model"]
+    # 1,000 answers of 7.2 ms are 7.2 s, 0.002 hours.
+    assert (counting["right"], counting["1,000 cost"], counting["spread"]) == (
+        "0.750",
+        "0.001000",
+        "–",
+    )
+    # 400,000 tokens at 2.00 a million.
+    assert table.loc["API of a large LLM", "1,000 cost"] == "0.800000*"
+    assert table.loc["API of a large LLM", ["right", "texts leave"]].tolist() == ["–", "yes"]
+    assert list(table.index) == [way.name for way in WAYS]
+
+
+def test_without_records_the_table_of_headlines_is_empty() -> None:
+    table = headlines_table({}, core_price_an_hour=1, api_price_a_million_tokens=1)
+    assert (table[["right", "time"]] == "–").all(axis=None)

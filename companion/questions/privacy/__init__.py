@@ -1,0 +1,4 @@
+"""Privacy: what masking finds, what a gradient tells, and what noise costs.
+
+Explained in :doc:`/questions/privacy`.
+"""

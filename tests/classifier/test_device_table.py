@@ -1,0 +1,110 @@
+"""The table on a device gives the batches of the host, and the same training."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from companion.classifier import training
+from companion.classifier.batches import batches_by_length, shuffled_batches
+from companion.classifier.configuration import Configuration
+from companion.classifier.corpus import Splits
+from companion.classifier.device_table import DeviceTable
+from companion.classifier.encoding import build_vocabulary, encode
+from companion.classifier.token_table import TokenTable
+from companion.classifier.training import train, train_tables
+from companion.errors import DataError
+
+CPU = torch.device("cpu")
+
+
+def documents(count: int = 300, seed: int = 0) -> list[list[int]]:
+    generator = np.random.default_rng(seed)
+    return [
+        generator.integers(1, 1000, length).tolist() for length in generator.integers(1, 60, count)
+    ]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
+def test_the_batches_of_an_epoch_are_those_of_the_host(batch_size: int) -> None:
+    table, words = TokenTable.of(documents()), 20
+    theirs, ours = np.random.default_rng(3), np.random.default_rng(3)
+    expected = list(shuffled_batches(table.stretches(words, theirs), batch_size, theirs))
+    given = list(DeviceTable.of(table, CPU).shuffled_batches(batch_size, words, ours))
+    assert len(given) == len(expected) == -(-len(table) // batch_size)
+    for one, other in zip(given, expected, strict=True):
+        for part in ("token_ids", "lengths", "rows"):
+            assert torch.equal(getattr(one, part), torch.as_tensor(getattr(other, part))), part
+    assert ours.bit_generator.state == theirs.bit_generator.state
+
+
+def test_the_batches_for_prediction_are_those_of_the_host() -> None:
+    lists = [*documents(), [5] * 70_000, [6] * 70_000]
+    expected = list(batches_by_length(lists, 32))
+    given = list(DeviceTable.of(TokenTable.of(lists), CPU).batches_by_length(32))
+    assert len(given) == len(expected)
+    for one, other in zip(given, expected, strict=True):
+        assert torch.equal(one.token_ids, other.token_ids)
+        assert torch.equal(one.rows, torch.as_tensor(other.rows))
+
+
+def test_some_of_the_documents() -> None:
+    lists = documents(11)
+    table = TokenTable.of(lists).take(slice(1, None, 3))
+    assert [ids.tolist() for ids in table] == lists[1::3]
+    on_device = DeviceTable.of(TokenTable.of(lists), CPU).take(slice(1, None, 3))
+    assert torch.equal(on_device.lengths, torch.from_numpy(table.lengths))
+    assert torch.equal(on_device.starts, torch.from_numpy(table.starts))
+
+
+def test_on_the_cpu_nothing_is_copied() -> None:
+    table = TokenTable.of(documents(20))
+    assert DeviceTable.of(table, CPU).token_ids.data_ptr() == table.token_ids.ctypes.data
+
+
+def test_a_training_with_the_table_on_the_device_is_the_same(
+    splits: Splits, small: Configuration
+) -> None:
+    configuration = dataclasses.replace(small, training_words=10)
+    weighted = splits.train.assign(weight=np.arange(1.0, len(splits.train) + 1))
+    vocabulary, ids, lengths = build_vocabulary(weighted["text"].tolist())
+    labels = sorted(weighted["label"].unique())
+    held_out = TokenTable.of(encode(splits.validation["text"].tolist(), vocabulary, 1000))
+    tables = [
+        training._labelled(weighted, TokenTable.of_flat(ids, lengths), labels),
+        training._labelled(splits.validation, held_out, labels),
+    ]
+    host, device = (
+        train_tables(
+            *tables,
+            vocabulary,
+            labels,
+            configuration,
+            resident=resident,
+            device="cpu",
+            progress=False,
+        )
+        for resident in (False, True)
+    )
+    pd.testing.assert_frame_equal(host.history, device.history, check_exact=True)
+    for one, other in zip(
+        host.classifier.model.parameters(), device.classifier.model.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_half_the_bits_learn_as_much(splits: Splits, small: Configuration) -> None:
+    run = train(
+        splits.train,
+        splits.validation,
+        dataclasses.replace(small, epochs=6),
+        device="cpu",
+        progress=False,
+        precision="bfloat16",
+    )
+    assert run.history["validation_accuracy"].iloc[-1] > 0.8
+    assert all(each.dtype == torch.float32 for each in run.classifier.model.parameters())
+    with pytest.raises(DataError, match="there is no precision 'float16'"):
+        train(splits.train, splits.validation, small, device="cpu", precision="float16")

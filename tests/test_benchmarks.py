@@ -1,0 +1,61 @@
+"""The script for a GPU runs whole on a CPU, at a small size."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import generated, gpu
+from companion.classifier.text import tokenize
+
+
+@pytest.mark.slow
+def test_the_script_for_a_gpu_runs_whole_on_a_cpu(tmp_path: Path) -> None:
+    output = tmp_path / "figures.json"
+    size = ["--device", "cpu", "--documents", "600", "--output", str(output)]
+    assert gpu.main(size) == 0, "a check does not hold"
+    figures = json.loads(output.read_text())
+    checks = {name for name in figures if name.startswith("check.")}
+    assert checks == {
+        "check.logits_agree",
+        "check.company_does_not_matter",
+        "check.deterministic_runs_agree",
+    }
+    for batch_size in (32, 128, 512):
+        floor, epoch = (
+            figures[f"{name}_seconds.batch_{batch_size}"] for name in ("floor", "epoch")
+        )
+        assert 0 < floor < epoch
+
+
+def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit, match="there is no CUDA device here"):
+        gpu.main([])
+
+
+def test_the_operations_of_the_articles_network() -> None:
+    """8 h (in + h) a layer and token forward, three times that with the way back: counted by hand
+    for 2 × 256 over vectors of 128."""
+    data = gpu.generate(64, 64)
+    network = gpu._ARTICLE
+    by_hand = 3 * (8 * 256 * (128 + 256) + 8 * 256 * (256 + 256))
+    tokens = int(data.training.tokens.lengths.sum())
+    floor = gpu._floor(data, network, 8, {"peak_flops": 1e9, "step_seconds": 0.0})
+    assert floor == pytest.approx(tokens * by_hand / 1e9)
+
+
+def test_the_recurrent_steps_of_an_epoch() -> None:
+    data = gpu.generate(64, 64)
+    floor = gpu._floor(data, gpu._ARTICLE, 64, {"peak_flops": 1e30, "step_seconds": 1.0})
+    assert floor == 2 * data.training.tokens.lengths.max(), "one batch, two layers"
+
+
+def test_the_generated_texts_are_the_generated_ids() -> None:
+    ids, lengths, labels = next(generated.documents(50, seed=3))
+    written = list(generated.texts(50, seed=3))
+    assert [len(tokenize(text)) for text, _ in written] == lengths.tolist()
+    assert [int(word[1:]) for text, _ in written for word in text.split()] == ids.tolist()
+    assert [label for _, label in written] == [f"class {label}" for label in labels]
+    assert np.bincount(labels, minlength=generated.CLASSES).min() > 0
