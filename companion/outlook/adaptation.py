@@ -39,7 +39,7 @@ def optimizer_runs(
 
     Args:
         rates: The highest learning rates.
-        schedules: Names of :data:`companion.training.schedules.SCHEDULES`.
+        schedules: Names of ``companion.training.schedules.SCHEDULES``.
         seeds: A start and an order of the digits for each.
         steps: The batches of 64 of each run.
 

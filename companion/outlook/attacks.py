@@ -6,7 +6,7 @@ Explained in :doc:`/outlook/limits`, "Somebody who wants it to fail".
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,12 +165,6 @@ def _attack(
     return (images + epsilon * signs).clamp(0, 1)
 
 
-class _Predictor(Protocol):
-    """Anything that names the class of texts."""
-
-    def predict(self, texts: Sequence[str], /) -> Any: ...
-
-
 def misspell(word: str) -> str:
     """Write a word wrongly so that a person still reads it: swap two letters inside it.
 
@@ -239,7 +233,7 @@ def letter_classifier() -> Pipeline:
 
 
 def misspelling_runs(
-    victims: Mapping[str, _Predictor],
+    victims: Mapping[str, Any],
     guide: Pipeline,
     test: pd.DataFrame,
     *,
@@ -249,7 +243,7 @@ def misspelling_runs(
     """Misspell the most telling words of each text, or as many at random.
 
     Args:
-        victims: The classifiers that answer.
+        victims: The classifiers that answer: anything with ``predict``.
         guide: The TF-IDF classifier by which the words are chosen.
         test: The columns ``text`` and ``label``.
         counts: How many different words of each text are misspelt.
