@@ -169,7 +169,7 @@ def misspell(word: str) -> str:
     """Write a word wrongly so that a person still reads it: swap two letters inside it.
 
     >>> misspell("football"), misspell("tv")
-    ('footblal', 'tvv')
+    ('footabll', 'tvv')
     """
     middle = len(word) // 2
     for first in sorted(range(1, len(word) - 2), key=lambda place: abs(place - middle)):

@@ -22,6 +22,7 @@ from companion.errors import DataError
 from tests.classifier import ranks
 from tests.conftest import news
 
+ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 
 
@@ -123,7 +124,10 @@ def test_a_training_outlives_the_death_of_a_rank(tmp_path: Path) -> None:
         text=True,
         check=False,
         timeout=240,
-        env=os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},  # pytorch issue 135712
+        cwd=ROOT,
+        env=os.environ
+        | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # pytorch issue 135712
+        | {"PYTHONPATH": str(ROOT)},
     )
     assert outcome.returncode == 0, outcome.stderr
     assert "resuming the training" in outcome.stderr
