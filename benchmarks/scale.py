@@ -237,23 +237,25 @@ def _seconds_of_a_step(network: nn.Module, batch: Batch, labels: torch.Tensor) -
 
 def results() -> dict[str, tuple[float, float]]:
     """Measure all: value and tolerance by the name in the ledger."""
+    return memory_results() | process_results(processes())
+
+
+def memory_results() -> dict[str, tuple[float, float]]:
+    """Measure bytes against documents, which the load of the machine does not change."""
     mapped = {size: memory(size, mapped=True) for size in SIZES}
     table = {size: memory(size, mapped=False) for size in SIZES}
-    return _figures(mapped, table, processes())
-
-
-def _figures(
-    mapped: dict[int, dict[str, float]],
-    table: dict[int, dict[str, float]],
-    seconds: dict[str, float],
-) -> dict[str, tuple[float, float]]:
-    one, two = seconds["one"], seconds["two"]
-    predicted = seconds["slower_half"] + seconds["reduce"]
     return {
         "scale.memory.mapped_bytes_a_document": (_slope(mapped, "anonymous"), 100),
         "scale.memory.table_bytes_a_document": (_slope(table, "anonymous"), 500),
         "scale.disk.bytes_a_document": (_slope(mapped, "disk"), 4),
-        # The times are those of two busy cores.
+    }
+
+
+def process_results(seconds: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """Compare the times of a step; they are those of two busy cores, and no test repeats them."""
+    one, two = seconds["one"], seconds["two"]
+    predicted = seconds["slower_half"] + seconds["reduce"]
+    return {
         "scale.processes.compute_share": (seconds["half"] / one, 0.5),
         "scale.processes.straggler_share": ((seconds["slower_half"] - seconds["half"]) / one, 0.3),
         "scale.processes.reduce_share": (seconds["reduce"] / one, 0.3),

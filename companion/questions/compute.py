@@ -82,7 +82,7 @@ def optimal_size(flop: float, tokens_per_parameter: float = _OPTIMAL) -> tuple[f
 
     Args:
         flop: C, the operations to be spent.
-        tokens_per_parameter: r.
+        tokens_per_parameter: The ratio r of tokens to parameters.
 
     Returns:
         Parameters and tokens.
