@@ -245,7 +245,7 @@ def memory_results() -> dict[str, tuple[float, float]]:
     mapped = {size: memory(size, mapped=True) for size in SIZES}
     table = {size: memory(size, mapped=False) for size in SIZES}
     return {
-        "scale.memory.mapped_bytes_a_document": (_slope(mapped, "anonymous"), 100),
+        "scale.memory.mapped_bytes_a_document": (_slope(mapped, "anonymous"), 150),
         "scale.memory.table_bytes_a_document": (_slope(table, "anonymous"), 500),
         "scale.disk.bytes_a_document": (_slope(mapped, "disk"), 4),
     }
