@@ -96,8 +96,10 @@ def test_the_ways_to_sort_headlines(group: str) -> None:
 
 
 def test_the_service_under_load() -> None:
+    """Absolute times are the machine's own: only what compares, or counts answers, is held."""
     for name, (value, _) in serve.measure(serve.SHORT).items():
-        ledger.check(name, value)
+        if not name.endswith(("_ms", ".throughput")):
+            ledger.check(name, value)
     assert ledger.recorded("serve.model_headlines.batching_ratio") > 1.5
 
 
@@ -105,7 +107,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
     Excepted are the cells of fine-tuning and the peers that cost too much, and the times of two
-    processes, which other work on the machine changes; their pages say so.
+    processes and of the service, which other work on the machine changes; their pages say so.
     """
     modules = (bbc, listing_effects, live, soak, finetuning, peers, speed, scale, ways, serve)
     measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
