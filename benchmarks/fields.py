@@ -3,12 +3,9 @@
 It takes a minute. The notebook ``book/applications/fields`` measures all of it again.
 """
 
-import argparse
 from typing import Any
 
-import torch
-
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications import games, medicine, speech
 
 COMMAND = "python -m benchmarks.fields --record"
@@ -18,7 +15,6 @@ MODELS = {
     "logistic regression": "logistic",
     "neural network": "network",
 }
-Measured = dict[str, tuple[float, float]]
 
 
 def diagnoses() -> Measured:
@@ -102,18 +98,9 @@ def playing() -> Measured:
 
 
 def main() -> None:
-    """Measure, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--record", action="store_true", help="write the values into book/results/fields.json"
-    )
-    record = parser.parse_args().record
-    torch.set_num_threads(1)
-    for name, (value, tolerance) in (diagnoses() | recognition() | playing()).items():
-        print(f"{name} = {value:.4f}")
-        if record:
-            unit = "s" if name.endswith(".seconds") else ""
-            ledger.record(name, value, tolerance=tolerance, unit=unit, command=COMMAND)
+    """Measure all or some, print, and record if asked to."""
+    groups = {"diagnoses": diagnoses, "recognition": recognition, "playing": playing}
+    run(__doc__, COMMAND, groups)
 
 
 if __name__ == "__main__":

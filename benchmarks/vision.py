@@ -3,12 +3,9 @@
 It takes a minute and a half. The notebook ``book/applications/vision`` measures all of it again.
 """
 
-import argparse
-
 import pandas as pd
-import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications import image_generation, image_recognition, object_detection
 
 COMMAND = "python -m benchmarks.vision --record"
@@ -30,7 +27,6 @@ GENERATORS = {
     "GAN, collapsed": "collapsed",
     "diffusion": "diffusion",
 }
-Measured = dict[str, tuple[float, float]]
 
 
 def summary(
@@ -110,18 +106,9 @@ def generation() -> Measured:
 
 
 def main() -> None:
-    """Measure, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--record", action="store_true", help="write the values into book/results/vision.json"
-    )
-    record = parser.parse_args().record
-    torch.set_num_threads(1)
-    for name, (value, tolerance) in (recognition() | detection() | generation()).items():
-        unit = "s" if name.endswith(".seconds") else ""
-        print(f"{name} = {value:.4f}", flush=True)
-        if record:
-            ledger.record(name, value, tolerance=tolerance, unit=unit, command=COMMAND)
+    """Measure all or some, print, and record if asked to."""
+    groups = {"recognition": recognition, "detection": detection, "generation": generation}
+    run(__doc__, COMMAND, groups)
 
 
 if __name__ == "__main__":
