@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.command import Measured, run
 from companion.applications import games, medicine, speech
+from companion.classifier.model import parameter_count
 
 COMMAND = "python -m benchmarks.fields --record"
 MODELS = {
@@ -55,10 +56,7 @@ def recognition() -> Measured:
         "fields.speech.spread": (float(study["error"].std()), 0.04),
         "fields.speech.baseline": (speech.word_error_rate(templates, testing), 0.01),
         "fields.speech.sphinx": (speech.word_error_rate(sphinx, testing[:50]), 0.04),
-        "fields.speech.parameters": (
-            sum(each.numel() for each in study["network"][0].parameters()),
-            0,
-        ),
+        "fields.speech.parameters": (parameter_count(study["network"][0]), 0),
         "fields.speech.examples": (400, 0),
         "fields.speech.seconds": (seconds, 4 * seconds),
     }
@@ -88,10 +86,7 @@ def playing() -> Measured:
         "fields.games.score": (float(means["solvable"]["network"]), 0.03),
         "fields.games.baseline": (float(means["solvable"]["counting"]), 0.03),
         "fields.games.spread": (float(spreads["network"]), 0.03),
-        "fields.games.parameters": (
-            sum(each.numel() for each in games.NetworkLevels().parameters()),
-            0,
-        ),
+        "fields.games.parameters": (parameter_count(games.NetworkLevels()), 0),
         "fields.games.examples": (1000, 0),
         "fields.games.seconds": (seconds, 4 * seconds),
     }

@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmarks.command import Measured, run
 from companion.applications import image_generation, image_recognition, object_detection
+from companion.classifier.model import parameter_count
 
 COMMAND = "python -m benchmarks.vision --record"
 CLASSIFIERS = {
@@ -65,7 +66,7 @@ def recognition() -> Measured:
     table = image_recognition.compare_classifiers(*image_recognition.load_mnist())
     measured = summary(table, "classifier", CLASSIFIERS, topic, {"accuracy": 0.01, "shifted": 0.03})
     seconds = float(table.groupby("classifier")["seconds"].mean()["small network"])
-    parameters = image_recognition.count_parameters(image_recognition.DigitNetwork())
+    parameters = parameter_count(image_recognition.DigitNetwork())
     facts = (parameters, 4000, seconds)
     return measured | closing(measured, topic, "network", "neighbours", "accuracy", facts)
 
@@ -78,7 +79,7 @@ def detection() -> Measured:
         table, "detector", DETECTORS, topic, {"map": 0.03, "map_50": 0.03, "map_75": 0.05}
     )
     seconds = float(table.groupby("detector")["seconds"].mean()["grid"])
-    facts = (image_recognition.count_parameters(model), 1200, seconds)
+    facts = (parameter_count(model), 1200, seconds)
     return measured | closing(measured, topic, "grid", "components", "map", facts)
 
 
@@ -92,7 +93,7 @@ def generation() -> Measured:
         tolerances = {"distance": wide, "rarest": 0.03, "nearest": 0.4 if wide > 0.1 else 0.05}
         measured |= summary(table, "generator", {name: key}, topic, tolerances)
     seconds = float(table.groupby("generator")["seconds"].mean()["diffusion"])
-    parameters = image_recognition.count_parameters(image_generation.DiffusionModel())
+    parameters = parameter_count(image_generation.DiffusionModel())
     images, _, others, other_digits = image_generation.digit_images()
     features = image_generation.DigitFeatures.train_on(others, other_digits)
     floor = image_generation.frechet_distance(features, others, images)
