@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from itertools import count, pairwise
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from companion.classifier.text import Vocabulary, clean_bytes, tokenize
@@ -126,16 +125,18 @@ def _number_within(
     joined: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Give equal tokens the same number, by comparing eight bytes at a time as one integer."""
+    from pandas import factorize  # here, because answers from an ONNX file need no pandas
+
     eights = np.ndarray(len(joined) - 7, dtype="<u8", buffer=joined, strides=(1,))
-    ids, distinct = pd.factorize(eights[starts] & _FIRST_BYTES[np.minimum(lengths, 8)])
+    ids, distinct = factorize(eights[starts] & _FIRST_BYTES[np.minimum(lengths, 8)])
     total, rows = len(distinct), np.flatnonzero(lengths > 8)
     for done in range(8, _LONG_TOKEN, 8):
         remaining = np.minimum(lengths[rows] - done, 8)
-        nexts, distinct = pd.factorize(eights[starts[rows] + done] & _FIRST_BYTES[remaining])
-        pairs, distinct_pairs = pd.factorize(ids[rows] * len(distinct) + nexts)
+        nexts, distinct = factorize(eights[starts[rows] + done] & _FIRST_BYTES[remaining])
+        pairs, distinct_pairs = factorize(ids[rows] * len(distinct) + nexts)
         ids[rows] = total + pairs
         total += len(distinct_pairs)
         rows = rows[lengths[rows] > done + 8]
     wholes = [joined[starts[row] : starts[row] + lengths[row]] for row in rows.tolist()]
-    ids[rows] = total + pd.factorize(np.array(wholes, dtype=object))[0]
+    ids[rows] = total + factorize(np.array(wholes, dtype=object))[0]
     return ids
