@@ -190,12 +190,10 @@ class Vocabulary:
         maximum_size: int = 50_000,
     ) -> "Vocabulary":
         """Do the work of :meth:`build` for distinct tokens that are counted already."""
-        frequent = sorted(
-            (tokens[place], int(counts[place]))
-            for place in np.flatnonzero(counts >= minimum_count).tolist()
-        )
-        order = np.argsort([-count for _, count in frequent], kind="stable")
-        return cls([PADDING, UNKNOWN, *(frequent[place][0] for place in order[: maximum_size - 2])])
+        frequent = np.flatnonzero(counts >= minimum_count).tolist()
+        frequent.sort(key=tokens.__getitem__)
+        order = np.argsort(-counts[frequent], kind="stable")[: maximum_size - 2]
+        return cls([PADDING, UNKNOWN, *(tokens[frequent[place]] for place in order.tolist())])
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Give the id of each token; a token that is not in the vocabulary gets the unknown id."""
