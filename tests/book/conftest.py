@@ -38,7 +38,7 @@ def html(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
         if not (shared / "html.built").exists():
             jupyter_book = Path(sys.executable).with_name("jupyter-book")
             command = [jupyter_book, "build", "book", "-W", "-n", "--keep-going"]
-            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
             assert run.returncode == 0, run.stderr[-6000:]
             (shared / "html.built").touch()
     return built
