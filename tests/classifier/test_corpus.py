@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from companion import packages
-from companion.classifier import corpus
+from companion.classifier import corpus, tables
 from companion.classifier.corpus import (
     Splits,
     iterate_texts,
@@ -98,6 +98,59 @@ def test_the_row_of_a_later_part_is_counted_from_the_start(tmp_path: Path) -> No
         next(parts)
     with pytest.raises(DataError, match="row 10005: not a text"):
         read_texts(path)
+
+
+def test_a_labelled_table_of_several_parts_is_read_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tables, "_ROWS_A_CHUNK", 2)
+    for suffix in (".csv", ".jsonl"):
+        path = tmp_path / f"five{suffix}"
+        frame = pd.DataFrame({"text": list("abcde"), "label": list("vwxyz")})
+        if suffix == ".csv":
+            frame.to_csv(path, index=False)
+        else:
+            frame.to_json(path, orient="records", lines=True)
+        pd.testing.assert_frame_equal(read_table(path), frame, check_dtype=False)
+        assert read_texts(path, text="text,label") == [f"{a}\n{b}" for a, b in frame.to_numpy()]
+
+
+def test_a_wrong_row_of_a_later_part_is_named_with_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tables, "_ROWS_A_CHUNK", 2)
+    path = tmp_path / "late.jsonl"
+    path.write_text('{"text": "x", "label": "a"}\n' * 4 + '{"text": 7, "label": "a"}\n')
+    with pytest.raises(DataError, match=r"late\.jsonl, column 'text'.*row 5: not a text"):
+        read_table(path)
+
+
+def test_a_line_that_is_no_object_is_named_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    for line, problem in (
+        ("no", "not JSON"),
+        ("[]", "list is no object"),
+        ('{"a":1,"a":2}', "twice"),
+    ):
+        path.write_text('{"text": "x"}\n\n' + line + "\n")
+        with pytest.raises(DataError, match=rf"lines\.jsonl, line 3: .*{problem}"):
+            read_texts(path)
+
+
+def test_a_column_is_sought_in_the_first_part_of_a_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A key may come for the first time in the last row of the first part, and no later."""
+    monkeypatch.setattr(tables, "_ROWS_A_CHUNK", 2)
+    path = tmp_path / "late.jsonl"
+    path.write_text('{"text": "x"}\n{"text": "y", "title": "b"}\n')
+    assert read_texts(path, text="title,text") == ["\nx", "b\ny"]
+    path.write_text('{"text": "x"}\n{"text": "y"}\n{"text": "z", "title": "b"}\n')
+    with pytest.raises(DataError, match=r"late\.jsonl: .*no column 'title'"):
+        read_texts(path, text="title,text")
+    path.write_text('{"text": "x"}\n')
+    with pytest.raises(DataError, match=r"late\.jsonl: .*no column 'title'"):
+        read_texts(path, text="title,text")
 
 
 def test_a_column_that_no_row_has_is_missed_early(tmp_path: Path) -> None:
@@ -192,7 +245,7 @@ def test_whole_numbers_are_labels(tmp_path: Path) -> None:
 
 
 def test_the_bbc_news_have_five_classes() -> None:
-    counts = load_corpus("bbc")["label"].value_counts()
+    counts = load_corpus()["label"].value_counts()
     assert counts.to_dict() == {
         "business": 502,
         "sports": 502,

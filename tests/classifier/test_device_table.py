@@ -40,6 +40,12 @@ def test_the_batches_of_an_epoch_are_those_of_the_host(batch_size: int) -> None:
     assert ours.bit_generator.state == theirs.bit_generator.state
 
 
+def test_a_batch_is_as_wide_as_its_longest_document() -> None:
+    table = TokenTable.of([[1] * length for length in (2, 2, 2, 2, 9)])
+    batches = list(DeviceTable.of(table, CPU).shuffled_batches(5, 20, np.random.default_rng(0)))
+    assert [batch.token_ids.shape for batch in batches] == [(5, 9)]
+
+
 def test_the_batches_for_prediction_are_those_of_the_host() -> None:
     lists = [*documents(), [5] * 70_000, [6] * 70_000]
     expected = list(batches_by_length(lists, 32))

@@ -24,6 +24,20 @@ def test_mapped_files_are_the_table(tmp_path: Path) -> None:
     assert len(table) == 2
 
 
+def test_one_document_of_one_token_is_a_table(tmp_path: Path) -> None:
+    np.save(tmp_path / "token_ids.npy", np.array([7], dtype=np.int32))
+    np.save(tmp_path / "offsets.npy", np.array([0, 1]))
+    np.save(tmp_path / "labels.npy", np.array([0]))
+    assert [ids.tolist() for ids in LabelledTable.open(tmp_path).tokens] == [[7]]
+
+
+def test_a_pickle_is_named_and_not_loaded(tmp_path: Path) -> None:
+    write(tmp_path)
+    np.save(tmp_path / "labels.npy", np.array([None, {}], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match=r"labels\.npy.*allow_pickle=False"):
+        LabelledTable.open(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -1,5 +1,7 @@
 """The measurements, held against scikit-learn and against formulas."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,7 +79,9 @@ def test_each_class_is_measured_as_scikit_learn_does(
 def test_a_class_that_is_never_seen_nor_predicted_counts_for_nothing() -> None:
     """Its F1 is 0 / 0: the table says 0, and the mean is over the others."""
     probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.7, 0.3, 0.0]])
-    evaluation = evaluate_probabilities(["a", "b", "b"], probabilities, ["a", "b", "never"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluation = evaluate_probabilities(["a", "b", "b"], probabilities, ["a", "b", "never"])
     assert evaluation.per_class.loc["never"].tolist() == [0, 0, 0, 0]
     assert evaluation.metrics["macro_f1"] == pytest.approx(
         f1_score(["a", "b", "b"], ["a", "b", "a"], average="macro")
