@@ -112,6 +112,29 @@ def test_no_role_is_left_as_text(pages: Pages) -> None:
     assert left == []
 
 
+def test_the_reference_and_the_sections_lead_to_each_other(html: Path, pages: Pages) -> None:
+    """Each module to a page that explains or uses it, each page to what it uses."""
+    reference = pages["reference/api.html"]
+    modules = [heading.parent for heading in reference.select("article h2") if heading.parent]
+    assert len(modules) > 100
+    lonely = [
+        section.h2.get_text("", strip=True)
+        for section in modules
+        if section.h2 and not section.find("a", href=re.compile(r"^\.\./(?!_modules/)"))
+    ]
+    assert lonely == []
+    notebooks = {path.relative_to(ROOT / "book") for path in (ROOT / "book").rglob("*.ipynb")}
+    assert len(notebooks) > 30
+    unlinked = [
+        str(path)
+        for path in notebooks
+        if not pages[path.with_suffix(".html").as_posix()].select(
+            "article p.package-links a[href*='reference/api.html#companion.']"
+        )
+    ]
+    assert unlinked == []
+
+
 def test_no_style_sheet_fetches_from_another_host(html: Path) -> None:
     sheets = {path: path.read_text(encoding="utf-8") for path in html.rglob("*.css")}
     assert [str(path) for path, text in sheets.items() if css_fetches(text)] == []
