@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import book_glossary
 import pytest
 from bs4 import BeautifulSoup
 from justhtml import JustHTML
@@ -133,6 +134,29 @@ def test_the_reference_and_the_sections_lead_to_each_other(html: Path, pages: Pa
         )
     ]
     assert unlinked == []
+
+
+def test_each_part_leads_to_the_glossary_once_a_term(pages: Pages) -> None:
+    toc = book_glossary.parts(ROOT / "book" / "_toc.yml")
+    for docnames in [part for part in toc if "reference/glossary" not in part]:
+        links = [
+            link["href"].partition("#")[2]
+            for docname in docnames
+            for link in pages[f"{docname}.html"].select("a.glossary-term")
+        ]
+        assert len(links) > 10, docnames
+        assert [link for link, count in Counter(links).items() if count > 1] == []
+
+
+def test_the_code_on_the_pages_has_no_notes_for_tools(pages: Pages) -> None:
+    shown = [
+        (name, block.get_text()[-200:])
+        for name, page in pages.items()
+        if not name.startswith("_modules/")
+        for block in page.select("article .highlight pre")
+        if "# type: ignore" in block.get_text()
+    ]
+    assert shown == []
 
 
 def test_no_style_sheet_fetches_from_another_host(html: Path) -> None:
@@ -351,6 +375,21 @@ class Visit:
         if excess > 0:
             self.faults.append(f"{excess} pixels too wide at {width}, {scheme}")
 
+    def unfold(self) -> None:
+        """Open what a reader can open, and note the code that scrolls sideways then."""
+        scrolling = self.tab.evaluate(
+            """() => {
+                document.querySelectorAll("details").forEach(each => { each.open = true })
+                document.querySelectorAll(".toggle-hidden").forEach(
+                    each => each.classList.remove("toggle-hidden"))
+                return [...document.querySelectorAll(".highlight pre")]
+                    .filter(each => each.scrollWidth > each.clientWidth + 1)
+                    .map(each => each.innerText.split("\\n")
+                        .reduce((a, b) => a.length < b.length ? b : a))
+            }"""
+        )
+        self.faults += [f"{len(line)} columns of code do not fit: {line}" for line in scrolling]
+
     def ask_axe(self, what: str, options: dict[str, Any], leave_out: str = CODE) -> None:
         """Note every violation of any impact."""
         violations = self.tab.evaluate(
@@ -384,6 +423,8 @@ def test_every_page_in_a_browser(
             visit.ask_axe("desktop", {})
             visit.look(1280, "dark")
             visit.ask_axe("dark", {"runOnly": [CONTRAST]})
+        if not name.startswith("_modules/"):
+            visit.unfold()
         visit.look(360, "dark")
         written, typeset = visit.tab.evaluate(
             "[document.querySelectorAll('.math.notranslate').length,"
