@@ -7,19 +7,16 @@ choice taken back at a time, each over three seeds of split and model; and the a
 configuration over one.
 """
 
-import argparse
 import dataclasses
 import functools
-import time
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import Splits, load_corpus, split_corpus
 from companion.classifier.evaluation import baselines, evaluate
@@ -92,7 +89,7 @@ def measure_baselines() -> dict[str, float]:
     )
 
 
-def measure_seed_0() -> dict[str, tuple[float, float]]:
+def measure_seed_0() -> Measured:
     """Train one classifier as the notebooks do, and measure what they print of it."""
     splits = splits_of(0)
     run = train_recommended(0)
@@ -118,7 +115,7 @@ def shuffle_words(text: str) -> str:
     return " ".join(np.random.default_rng(0).permutation(words))
 
 
-def results(name: str) -> dict[str, tuple[float, float]]:
+def results(name: str) -> Measured:
     """Measure a variant, ``"baselines"`` or ``"seed_0"``: value and tolerance by ledger name."""
     if name == "baselines":
         return {
@@ -142,20 +139,7 @@ def results(name: str) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     """Measure all or some, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=NAMES)
-    parser.add_argument(
-        "--record", action="store_true", help="write the values into book/results/bbc.json"
-    )
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for name in arguments.names:
-        start = time.process_time()
-        for result, (value, tolerance) in results(name).items():
-            print(f"{result} = {value:.4f}", flush=True)
-            if arguments.record:
-                ledger.record(result, value, tolerance=tolerance, command=COMMAND)
-        print(f"  {time.process_time() - start:.0f} CPU-seconds")
+    run(__doc__, COMMAND, {name: functools.partial(results, name) for name in NAMES})
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ With ``--record`` the values go into the ledger. It takes about two minutes on o
 notebooks of the chapter measure every value again.
 """
 
-import argparse
+from functools import partial
 
 import numpy as np
 import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.classifier.batches import pad
 from companion.classifier.corpus import Splits, load_corpus, split_corpus
 from companion.classifier.text import Vocabulary, tokenize
@@ -37,7 +37,6 @@ from companion.concepts.rules import NEWS_WORDS, KeywordRules
 from companion.concepts.scale import draw_per_class, fit_power_law
 
 COMMAND = "python -m benchmarks.concepts --record"
-Values = dict[str, tuple[float, float]]
 
 
 def characters(splits: Splits) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +45,7 @@ def characters(splits: Splits) -> tuple[np.ndarray, np.ndarray]:
     return character_ids(train), character_ids(plain_characters(splits.test["text"])[:40_000])
 
 
-def measure_language(splits: Splits) -> Values:
+def measure_language(splits: Splits) -> Measured:
     """The decoder and the encoder of the notebooks on background and concepts."""
     train, test = characters(splits)
     decoder = train_decoder(train)
@@ -65,7 +64,7 @@ def measure_language(splits: Splits) -> Values:
     }
 
 
-def measure_explanation(splits: Splits) -> Values:
+def measure_explanation(splits: Splits) -> Measured:
     """Other attention weights for a classifier of articles."""
     tokens = [tokenize(text)[:200] for text in splits.train["text"]]
     vocabulary = Vocabulary.build(tokens)
@@ -88,7 +87,7 @@ def measure_explanation(splits: Splits) -> Values:
     }
 
 
-def measure_scale(splits: Splits) -> Values:
+def measure_scale(splits: Splits) -> Measured:
     """The power law and the sweep of learning rates."""
     train, test = characters(splits)
     runs = scaling_runs(train, test)
@@ -106,7 +105,7 @@ def measure_scale(splits: Splits) -> Values:
     return values
 
 
-def measure_data(splits: Splits) -> Values:
+def measure_data(splits: Splits) -> Measured:
     """Few labels, other texts, wrong labels, and rules."""
     values = {}
     few = few_label_runs(splits).pivot_table("accuracy", index="labels", columns="model")
@@ -140,20 +139,10 @@ MEASUREMENTS = {
 
 
 def main() -> None:
-    """Measure all, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(MEASUREMENTS), help="which to measure")
-    parser.add_argument(
-        "--record", action="store_true", help="write into book/results/concepts.json"
-    )
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    """Measure all or some, print, and record if asked to."""
     splits = split_corpus(load_corpus("bbc"))
-    for group in arguments.names:
-        for name, (value, tolerance) in MEASUREMENTS[group](splits).items():
-            print(f"{name} = {value:.4f}", flush=True)
-            if arguments.record:
-                ledger.record(name, value, tolerance=tolerance, command=COMMAND)
+    groups = {name: partial(measure, splits) for name, measure in MEASUREMENTS.items()}
+    run(__doc__, COMMAND, groups)
 
 
 if __name__ == "__main__":

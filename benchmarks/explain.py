@@ -3,11 +3,9 @@
 With ``--record`` they go into the ledger. The section's notebook measures all of them again.
 """
 
-import argparse
-
 import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications.image_recognition import (
     photographs,
     prepare_photograph,
@@ -22,7 +20,7 @@ from companion.questions.pictures import grad_cam, share_inside
 COMMAND = "python -m benchmarks.explain --record"
 
 
-def words() -> dict[str, tuple[float, float]]:
+def words() -> Measured:
     """Measure agreement and deletion over the beginnings of 40 test documents."""
     splits = split_corpus(load_corpus("bbc"), seed=0)
     classifier = train(splits.train, splits.validation, device="cpu").classifier
@@ -38,7 +36,7 @@ def words() -> dict[str, tuple[float, float]]:
     return found
 
 
-def pictures() -> dict[str, tuple[float, float]]:
+def pictures() -> Measured:
     """Measure how much of Grad-CAM's heat lies on the right half of a picture made of two."""
     cat, coffee = map(prepare_photograph, photographs(["chelsea", "coffee"]).values())
     halves = torch.cat([cat[:, :, 56:168], coffee[:, :, 56:168]], dim=2)
@@ -50,15 +48,8 @@ def pictures() -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Measure, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--record", action="store_true", help="write the values into the ledger")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for name, (value, tolerance) in (words() | pictures()).items():
-        print(f"explain.{name} = {value:.4f}")
-        if arguments.record:
-            ledger.record(f"explain.{name}", value, tolerance=tolerance, command=COMMAND, seed=0)
+    """Measure all or some, print, and record if asked to."""
+    run(__doc__, COMMAND, {"words": words, "pictures": pictures}, prefix="explain.", seed=0)
 
 
 if __name__ == "__main__":

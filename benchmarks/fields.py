@@ -3,13 +3,11 @@
 It takes a minute. The notebook ``book/applications/fields`` measures all of it again.
 """
 
-import argparse
 from typing import Any
 
-import torch
-
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications import games, medicine, speech
+from companion.classifier.model import parameter_count
 
 COMMAND = "python -m benchmarks.fields --record"
 MODELS = {
@@ -18,7 +16,6 @@ MODELS = {
     "logistic regression": "logistic",
     "neural network": "network",
 }
-Measured = dict[str, tuple[float, float]]
 
 
 def diagnoses() -> Measured:
@@ -59,10 +56,7 @@ def recognition() -> Measured:
         "fields.speech.spread": (float(study["error"].std()), 0.04),
         "fields.speech.baseline": (speech.word_error_rate(templates, testing), 0.01),
         "fields.speech.sphinx": (speech.word_error_rate(sphinx, testing[:50]), 0.04),
-        "fields.speech.parameters": (
-            sum(each.numel() for each in study["network"][0].parameters()),
-            0,
-        ),
+        "fields.speech.parameters": (parameter_count(study["network"][0]), 0),
         "fields.speech.examples": (400, 0),
         "fields.speech.seconds": (seconds, 4 * seconds),
     }
@@ -92,28 +86,16 @@ def playing() -> Measured:
         "fields.games.score": (float(means["solvable"]["network"]), 0.03),
         "fields.games.baseline": (float(means["solvable"]["counting"]), 0.03),
         "fields.games.spread": (float(spreads["network"]), 0.03),
-        "fields.games.parameters": (
-            sum(each.numel() for each in games.NetworkLevels().parameters()),
-            0,
-        ),
+        "fields.games.parameters": (parameter_count(games.NetworkLevels()), 0),
         "fields.games.examples": (1000, 0),
         "fields.games.seconds": (seconds, 4 * seconds),
     }
 
 
 def main() -> None:
-    """Measure, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--record", action="store_true", help="write the values into book/results/fields.json"
-    )
-    record = parser.parse_args().record
-    torch.set_num_threads(1)
-    for name, (value, tolerance) in (diagnoses() | recognition() | playing()).items():
-        print(f"{name} = {value:.4f}")
-        if record:
-            unit = "s" if name.endswith(".seconds") else ""
-            ledger.record(name, value, tolerance=tolerance, unit=unit, command=COMMAND)
+    """Measure all or some, print, and record if asked to."""
+    groups = {"diagnoses": diagnoses, "recognition": recognition, "playing": playing}
+    run(__doc__, COMMAND, groups)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,9 @@
 It takes half a minute. The notebook ``book/applications/finance`` measures all of it again.
 """
 
-import argparse
 from statistics import mean, stdev
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications.finance import (
     compare_detectors,
     compare_scores,
@@ -26,12 +25,12 @@ KEYS = {
 }
 
 
-def fraud() -> dict[str, tuple[float, float]]:
+def fraud() -> Measured:
     """Measure the detectors: means over five splits, and the spread of the best."""
     table = compare_detectors(load_default(), miss=500, alarm=25)
     groups = table.groupby("detector")
     means, spreads = groups.mean(), groups["average_precision"].std()
-    measured: dict[str, tuple[float, float]] = {}
+    measured: Measured = {}
     for detector, key in KEYS.items():
         for column, tolerance in [("accuracy", 0.002), ("average_precision", 0.015), ("cost", 0.3)]:
             measured[f"finance.fraud.{key}.{column}"] = (float(means[column][detector]), tolerance)
@@ -40,7 +39,7 @@ def fraud() -> dict[str, tuple[float, float]]:
     return measured | {"finance.fraud.seconds": (seconds, 4 * seconds)}
 
 
-def credit() -> dict[str, tuple[float, float]]:
+def credit() -> Measured:
     """Measure the scorecard beside the regression it replaces, over three splits."""
     table = compare_scores(load_default())
     means, spreads = table.mean(), table.std()
@@ -52,7 +51,7 @@ def credit() -> dict[str, tuple[float, float]]:
     }
 
 
-def investment() -> dict[str, tuple[float, float]]:
+def investment() -> Measured:
     """Measure the search over strategies, on the index and on shuffled ones."""
     prices = load_sp500()
     study = search_study(prices)
@@ -90,16 +89,8 @@ def investment() -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Measure, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--record", action="store_true", help="write the values into book/results/finance.json"
-    )
-    record = parser.parse_args().record
-    for name, (value, tolerance) in (fraud() | credit() | investment()).items():
-        print(f"{name} = {value:.4f}")
-        if record:
-            ledger.record(name, value, tolerance=tolerance, command=COMMAND)
+    """Measure all or some, print, and record if asked to."""
+    run(__doc__, COMMAND, {"fraud": fraud, "credit": credit, "investment": investment})
 
 
 if __name__ == "__main__":

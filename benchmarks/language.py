@@ -20,7 +20,7 @@ from companion.applications.language import (
 )
 from companion.applications.translation import compare_translators
 from companion.classifier.corpus import load_corpus, split_corpus
-from companion.concepts.language import parameter_count
+from companion.classifier.model import parameter_count
 from companion.concepts.ngram import CharacterCounts, perplexity, plain_characters
 
 COMMAND = "python -m benchmarks.language small --record"

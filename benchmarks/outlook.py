@@ -4,14 +4,12 @@ The parts are ``trends``, ``limits`` and ``responsibility``, a minute or less ea
 the same names measure all of it again.
 """
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications.finance import load_default
 from companion.applications.image_recognition import load_mnist
 from companion.classifier.corpus import load_corpus, split_corpus
@@ -30,7 +28,6 @@ from companion.outlook import (
 )
 
 COMMAND = "python -m benchmarks.outlook --record"
-Measured = dict[str, tuple[float, float]]
 
 
 def _means(table: pd.DataFrame, prefix: str, tolerances: dict[str, float]) -> Measured:
@@ -170,17 +167,8 @@ PARTS: dict[str, Callable[[], Measured]] = {
 
 
 def main() -> None:
-    """Measure, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", nargs="?", choices=list(PARTS))
-    parser.add_argument("--record", action="store_true", help="write the values into the ledger")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for part in [arguments.part] if arguments.part else list(PARTS):
-        for name, (value, tolerance) in PARTS[part]().items():
-            print(f"{name:60} {value:.4f} ± {tolerance:.3g}")
-            if arguments.record:
-                ledger.record(name, value, tolerance=tolerance, command=COMMAND, seed=0)
+    """Measure all or some, print, and record if asked to."""
+    run(__doc__, COMMAND, PARTS, seed=0)
 
 
 if __name__ == "__main__":

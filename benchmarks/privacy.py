@@ -6,12 +6,10 @@
 The notebook of the section measures all of them again.
 """
 
-import argparse
-
 import numpy as np
 import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.classifier.corpus import load_corpus, remove_duplicates, split_corpus
 from companion.questions.privacy.differential import compare_privacy
 from companion.questions.privacy.federated import compare_divisions, hashed_news
@@ -22,10 +20,10 @@ __all__ = ["results"]
 COMMAND = "python -m benchmarks.privacy --record"
 
 
-def results() -> dict[str, tuple[float, float]]:
+def results() -> Measured:
     """Measure each number; give it with its tolerance."""
     torch.set_num_threads(1)
-    found: dict[str, tuple[float, float]] = {}
+    found: Measured = {}
     masking = score_masking(generate_messages(400, seed=0))
     for kind, recall in masking["recall"].items():
         found[f"privacy.masking.{kind}"] = (float(recall), 0.0005)
@@ -55,10 +53,4 @@ def results() -> dict[str, tuple[float, float]]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--record", action="store_true")
-    record = parser.parse_args().record
-    for name, (value, tolerance) in results().items():
-        print(f"{name} {value:.4f}")
-        if record:
-            ledger.record(name, value, tolerance=tolerance, command=COMMAND, seed=0)
+    run(__doc__, COMMAND, {"all": results}, seed=0)

@@ -4,12 +4,9 @@
 ``book/applications/recommendation`` measures all of it again.
 """
 
-import argparse
 from statistics import mean
 
-import torch
-
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications.recommendation import (
     RatingFactors,
     cold_start,
@@ -30,12 +27,12 @@ KEYS = {
 }
 
 
-def results() -> dict[str, tuple[float, float]]:
+def results() -> Measured:
     """Measure everything: value and tolerance by ledger name."""
     data = load_movielens()
     groups = compare_recommenders(data).groupby("recommender")
     means, spreads = groups.mean(), groups["recall"].std()
-    measured: dict[str, tuple[float, float]] = {}
+    measured: Measured = {}
     for name, key in KEYS.items():
         for column in ("recall", "ndcg", "coverage"):
             measured[f"recommendation.{key}.{column}"] = (float(means[column][name]), 0.02)
@@ -63,19 +60,8 @@ def results() -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Measure, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--record",
-        action="store_true",
-        help="write the values into book/results/recommendation.json",
-    )
-    record = parser.parse_args().record
-    torch.set_num_threads(1)
-    for name, (value, tolerance) in results().items():
-        print(f"{name} = {value:.4f}")
-        if record:
-            ledger.record(name, value, tolerance=tolerance, command=COMMAND)
+    """Measure all or some, print, and record if asked to."""
+    run(__doc__, COMMAND, {"all": results})
 
 
 if __name__ == "__main__":

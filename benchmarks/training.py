@@ -4,15 +4,13 @@ Run it as ``python -m benchmarks.training``. With ``--record`` the values go int
 takes about two minutes on one core. The chapter's notebooks measure the same numbers again.
 """
 
-import argparse
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.classifier.corpus import load_corpus, split_corpus
 from companion.classifier.text import Vocabulary
 from companion.training import sweeps
@@ -22,7 +20,6 @@ from companion.training.pretraining import pretraining_scores
 from companion.training.selection import optimism
 
 COMMAND = "python -m benchmarks.training --record"
-Measured = dict[str, tuple[float, float]]
 
 
 def news() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -128,18 +125,7 @@ GROUPS: dict[str, Callable[[], Measured]] = {
 
 def main() -> None:
     """Measure all or some, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(GROUPS))
-    parser.add_argument("--record", action="store_true", help="write the values into the ledger")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for group in arguments.names:
-        start = time.process_time()
-        for name, (value, tolerance) in GROUPS[group]().items():
-            print(f"training.{name} = {value:.4f}", flush=True)
-            if arguments.record:
-                ledger.record(f"training.{name}", value, tolerance=tolerance, command=COMMAND)
-        print(f"  {time.process_time() - start:.0f} CPU-seconds")
+    run(__doc__, COMMAND, GROUPS, prefix="training.")
 
 
 if __name__ == "__main__":

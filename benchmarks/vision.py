@@ -3,13 +3,11 @@
 It takes a minute and a half. The notebook ``book/applications/vision`` measures all of it again.
 """
 
-import argparse
-
 import pandas as pd
-import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications import image_generation, image_recognition, object_detection
+from companion.classifier.model import parameter_count
 
 COMMAND = "python -m benchmarks.vision --record"
 CLASSIFIERS = {
@@ -30,7 +28,6 @@ GENERATORS = {
     "GAN, collapsed": "collapsed",
     "diffusion": "diffusion",
 }
-Measured = dict[str, tuple[float, float]]
 
 
 def summary(
@@ -69,7 +66,7 @@ def recognition() -> Measured:
     table = image_recognition.compare_classifiers(*image_recognition.load_mnist())
     measured = summary(table, "classifier", CLASSIFIERS, topic, {"accuracy": 0.01, "shifted": 0.03})
     seconds = float(table.groupby("classifier")["seconds"].mean()["small network"])
-    parameters = image_recognition.count_parameters(image_recognition.DigitNetwork())
+    parameters = parameter_count(image_recognition.DigitNetwork())
     facts = (parameters, 4000, seconds)
     return measured | closing(measured, topic, "network", "neighbours", "accuracy", facts)
 
@@ -82,7 +79,7 @@ def detection() -> Measured:
         table, "detector", DETECTORS, topic, {"map": 0.03, "map_50": 0.03, "map_75": 0.05}
     )
     seconds = float(table.groupby("detector")["seconds"].mean()["grid"])
-    facts = (image_recognition.count_parameters(model), 1200, seconds)
+    facts = (parameter_count(model), 1200, seconds)
     return measured | closing(measured, topic, "grid", "components", "map", facts)
 
 
@@ -96,7 +93,7 @@ def generation() -> Measured:
         tolerances = {"distance": wide, "rarest": 0.03, "nearest": 0.4 if wide > 0.1 else 0.05}
         measured |= summary(table, "generator", {name: key}, topic, tolerances)
     seconds = float(table.groupby("generator")["seconds"].mean()["diffusion"])
-    parameters = image_recognition.count_parameters(image_generation.DiffusionModel())
+    parameters = parameter_count(image_generation.DiffusionModel())
     images, _, others, other_digits = image_generation.digit_images()
     features = image_generation.DigitFeatures.train_on(others, other_digits)
     floor = image_generation.frechet_distance(features, others, images)
@@ -110,18 +107,9 @@ def generation() -> Measured:
 
 
 def main() -> None:
-    """Measure, print, and record if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--record", action="store_true", help="write the values into book/results/vision.json"
-    )
-    record = parser.parse_args().record
-    torch.set_num_threads(1)
-    for name, (value, tolerance) in (recognition() | detection() | generation()).items():
-        unit = "s" if name.endswith(".seconds") else ""
-        print(f"{name} = {value:.4f}", flush=True)
-        if record:
-            ledger.record(name, value, tolerance=tolerance, unit=unit, command=COMMAND)
+    """Measure all or some, print, and record if asked to."""
+    groups = {"recognition": recognition, "detection": detection, "generation": generation}
+    run(__doc__, COMMAND, groups)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ The seconds an answer are processor time, one headline at a time on one core. Be
 their ratio to those of TF-IDF means something, so that is what is recorded.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -15,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from companion import ledger
+from benchmarks.command import Measured, run
 from companion.applications.language import load_small_llm
 from companion.classifier.corpus import Splits, load_corpus, split_corpus
 from companion.classifier.estimator import NewsClassifier
@@ -30,7 +28,6 @@ from companion.questions.prompting import PromptedClassifier
 COMMAND = "python -m benchmarks.ways --record"
 SAMPLE, SHOTS, SEEDS = 100, 4, (0, 1, 2)
 TIMED = 100
-Values = dict[str, tuple[float, float]]
 Predict = Callable[[list[str]], Any]
 
 
@@ -43,7 +40,7 @@ def headlines() -> Splits:
     )
 
 
-def words() -> Values:
+def words() -> Measured:
     """Rules, TF-IDF and the LSTM, the last over seeds."""
     splits, train = headlines(), headlines().train
     counting = tfidf().fit(train["text"], train["label"])
@@ -67,7 +64,7 @@ def words() -> Values:
     )
 
 
-def minilm() -> Values:
+def minilm() -> Measured:
     """Fine-tune MiniLM once."""
     splits = headlines()
     model = TransformerClassifier(method="full", maximum_length=32, device="cpu", random_state=0)
@@ -76,7 +73,7 @@ def minilm() -> Values:
     return _accuracy("minilm", [answers]) | _time("minilm", model.predict)
 
 
-def llm() -> Values:
+def llm() -> Measured:
     """Ask SmolLM2 about a sample: with no example, and with four a class."""
     splits = headlines()
     test = splits.test.sample(SAMPLE, random_state=0)
@@ -84,7 +81,7 @@ def llm() -> Values:
     labels = sorted(set(splits.train["label"]))
     shown = draw_per_class(splits.train, SHOTS, 0)[["text", "label"]]
     examples = [(str(text), str(label)) for text, label in shown.to_numpy().tolist()]
-    values: Values = {}
+    values: Measured = {}
     for name, given, calibrate in [
         ("llm_uncalibrated", [], False),
         ("llm_zero", [], True),
@@ -99,7 +96,7 @@ def llm() -> Values:
     return values | _time("llm", asked.predict, count=20)
 
 
-def _accuracy(name: str, runs: Sequence[Any], test: pd.DataFrame | None = None) -> Values:
+def _accuracy(name: str, runs: Sequence[Any], test: pd.DataFrame | None = None) -> Measured:
     """Give the mean accuracy, its standard error from the documents, and the spread of the runs."""
     test = headlines().test if test is None else test
     right = [float((np.asarray(run) == test["label"].to_numpy()).mean()) for run in runs]
@@ -115,7 +112,7 @@ def _accuracy(name: str, runs: Sequence[Any], test: pd.DataFrame | None = None) 
     return values
 
 
-def _time(name: str, predict: Predict, count: int = TIMED) -> Values:
+def _time(name: str, predict: Predict, count: int = TIMED) -> Measured:
     """Give the processor time of an answer, as a multiple of TF-IDF's and in milliseconds."""
     seconds, unit = _seconds(predict, count), _seconds(_counting().predict, TIMED)
     ratio = seconds / unit
@@ -143,22 +140,12 @@ def _seconds(predict: Predict, count: int) -> float:
     return float(np.median(times))
 
 
-GROUPS: dict[str, Callable[[], Values]] = {"words": words, "llm": llm, "minilm": minilm}
+GROUPS: dict[str, Callable[[], Measured]] = {"words": words, "llm": llm, "minilm": minilm}
 
 
 def main() -> None:
-    """Measure, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(GROUPS), help=", ".join(GROUPS))
-    parser.add_argument("--record", action="store_true", help="write the values into the ledger")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    for group in arguments.names:
-        for name, (value, tolerance) in GROUPS[group]().items():
-            print(f"{name} = {value:.4f}", flush=True)
-            if arguments.record:
-                unit = "ms" if name.endswith(".milliseconds") else ""
-                ledger.record(name, value, tolerance=tolerance, command=COMMAND, unit=unit, seed=0)
+    """Measure all or some, print, and record if asked to."""
+    run(__doc__, COMMAND, GROUPS, seed=0)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _DEVICES = click.Choice(["auto", "cpu", "cuda", "mps"])
-
-
-_FILE_HELP = "A .csv, .tsv, .jsonl or .parquet file."
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 _READ_AT_ONCE = 65_536  # bytes of standard input, as many as a pipe holds
 _ROWS_AT_ONCE = 512
@@ -100,31 +97,35 @@ def _drop_output() -> None:
 
 
 @click.group(
-    cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.version_option(__version__, prog_name="companion")
 def main() -> None:
     """Train, measure and use the book's text classifier, and estimate what models cost."""
 
 
-def _data_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that name a table of documents."""
-    for option in [
-        click.option("--label", metavar="COLUMN", help="The column of the label in FILE."),
-        click.option(
-            "--text",
-            metavar="COLUMNS",
-            help="The column of the text in FILE, or several: title,description.",
-        ),
-        click.option(
-            "--data",
-            type=click.Path(),
-            metavar="FILE",
-            help="A .csv, .tsv, .jsonl or .parquet file.",
-        ),
-    ]:
-        function = option(function)
-    return function
+_DATA = click.option(
+    "--data",
+    type=click.Path(),
+    metavar="FILE",
+    help="A .csv, .tsv, .jsonl or .parquet file.",
+)
+_TEXT = click.option(
+    "--text",
+    metavar="COLUMNS",
+    help="The column of the text in FILE, or several: title,description.",
+)
+_LABEL = click.option("--label", metavar="COLUMN", help="The column of the label in FILE.")
+_CONFIGURATION = click.option(
+    "--configuration", type=click.Choice(list(CONFIGURATIONS)), default="recommended"
+)
+_DEVICE = click.option("--device", type=_DEVICES, default="auto")
+
+
+def _json_option(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option("--json", "as_json", is_flag=True, help=text)
 
 
 @main.command()
@@ -133,7 +134,9 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     metavar="NAME",
     help="A corpus inside an installed package; bbc unless FILE is given.",
 )
-@_data_options
+@_DATA
+@_TEXT
+@_LABEL
 @click.option(
     "--output",
     required=True,
@@ -141,12 +144,7 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     metavar="DIR",
     help="The folder for the trained classifier.",
 )
-@click.option(
-    "--configuration",
-    type=click.Choice(list(CONFIGURATIONS)),
-    default="recommended",
-    show_default=True,
-)
+@_CONFIGURATION
 @click.option(
     "--tables", type=click.Path(), metavar="TABLES", help="A corpus made by companion encode."
 )
@@ -155,15 +153,13 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
     "--seed",
     type=click.IntRange(0),
     default=0,
-    show_default=True,
     help="Fixes the split and the training.",
 )
-@click.option("--device", type=_DEVICES, default="auto", show_default=True)
+@_DEVICE
 @click.option(
     "--checkpoint-every",
     type=click.FloatRange(0),
     default=30,
-    show_default=True,
     metavar="SECONDS",
     help="How often to save the state of the training in DIR.",
 )
@@ -171,7 +167,7 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--tensorboard", type=click.Path(), metavar="LOGS", help="Write the history for TensorBoard."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@_json_option("Print the report as JSON.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -323,26 +319,18 @@ def _train_on_tables(
 @main.command()
 @click.argument("source", metavar="FILE|NAME")
 @click.option("--output", required=True, type=click.Path(), metavar="TABLES", help="A new folder.")
-@click.option("--text", default="text", show_default=True, metavar="COLUMNS")
-@click.option("--label", default="label", show_default=True, metavar="COLUMN")
-@click.option(
-    "--configuration",
-    type=click.Choice(list(CONFIGURATIONS)),
-    default="recommended",
-    show_default=True,
-)
+@click.option("--text", default="text", metavar="COLUMNS")
+@click.option("--label", default="label", metavar="COLUMN")
+@_CONFIGURATION
 @click.option(
     "--validation",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.05,
-    show_default=True,
     metavar="SHARE",
     help="The share of the documents that is held out.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option(
-    "--processes", type=click.IntRange(1), default=1, show_default=True, help="How many tokenise."
-)
+@click.option("--seed", type=click.IntRange(0), default=0)
+@click.option("--processes", type=click.IntRange(1), default=1, help="How many tokenise.")
 def encode(
     source: str,
     output: str,
@@ -374,9 +362,11 @@ def encode(
 
 @main.command()
 @click.argument("directory", type=click.Path(), metavar="DIR")
-@_data_options
-@click.option("--device", type=_DEVICES, default="auto", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
+@_DATA
+@_TEXT
+@_LABEL
+@_DEVICE
+@_json_option("Print the metrics as JSON.")
 def evaluate(
     directory: str,
     data: str | None,
@@ -423,21 +413,10 @@ def evaluate(
 @main.command()
 @click.argument("directory", type=click.Path(), metavar="DIR")
 @click.argument("texts", metavar="[TEXT ... | -]", nargs=-1)
-@click.option(
-    "--data", type=click.Path(), metavar="FILE", help="A .csv, .tsv, .jsonl or .parquet file."
-)
-@click.option(
-    "--text",
-    metavar="COLUMNS",
-    help="The column of the text in FILE, or several: title,description.",
-)
-@click.option("--device", type=_DEVICES, default="auto", show_default=True)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print one JSON object a document, with all probabilities.",
-)
+@_DATA
+@_TEXT
+@_DEVICE
+@_json_option("Print one JSON object a document, with all probabilities.")
 def predict(
     directory: str,
     texts: tuple[str, ...],
@@ -485,9 +464,8 @@ def predict(
     "--method",
     type=click.Choice(["integrated gradients", "lime"]),
     default="integrated gradients",
-    show_default=True,
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the score of each word as JSON.")
+@_json_option("Print the score of each word as JSON.")
 def explain(directory: str, text: str, label: str | None, method: Any, as_json: bool) -> None:
     """Show which words of TEXT speak for a class (+) and which against it (-).
 
@@ -510,7 +488,7 @@ def explain(directory: str, text: str, label: str | None, method: Any, as_json: 
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@_json_option("Print the list as JSON.")
 def corpora(as_json: bool) -> None:
     """List the corpora inside packages, and how to install the missing ones."""
     from companion.classifier.corpus import list_corpora
@@ -535,16 +513,16 @@ _PARAMETERS = click.option(
     "--parameters", required=True, metavar="N", help="The size of the model: 7B, 350M, 175e9."
 )
 _ACCELERATOR = click.option(
-    "--accelerator", default="h100", show_default=True, metavar="NAME", help="See: cost constants."
+    "--accelerator", default="h100", metavar="NAME", help="See: cost constants."
 )
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print values instead of a table.")
+_AS_JSON = _json_option("Print values instead of a table.")
 
 
 @cost.command("train")
 @_PARAMETERS
 @click.option("--tokens", metavar="D", help="What it reads: 140B. 20 a parameter if left out.")
 @_ACCELERATOR
-@click.option("--count", type=click.IntRange(1), default=8, show_default=True, help="How many.")
+@click.option("--count", type=click.IntRange(1), default=8, help="How many.")
 @click.option("--utilisation", type=float, metavar="SHARE", help="Of the peak, over the whole run.")
 @click.option("--price", type=float, metavar="PRICE", help="Of an accelerator for an hour.")
 @click.option("--pue", type=float, metavar="RATIO", help="Of the data centre.")
@@ -585,23 +563,16 @@ def cost_train(
 
 @cost.command("serve")
 @_PARAMETERS
-@click.option(
-    "--prompt", type=click.IntRange(1), default=500, show_default=True, help="Its tokens."
-)
-@click.option(
-    "--answer", type=click.IntRange(1), default=200, show_default=True, help="Its tokens."
-)
-@click.option("--requests", default="100k", show_default=True, metavar="N", help="In a month.")
+@click.option("--prompt", type=click.IntRange(1), default=500, help="Its tokens.")
+@click.option("--answer", type=click.IntRange(1), default=200, help="Its tokens.")
+@click.option("--requests", default="100k", metavar="N", help="In a month.")
 @_ACCELERATOR
-@click.option(
-    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Requests at a time."
-)
+@click.option("--batch", type=click.IntRange(1), default=8, help="Requests at a time.")
 @click.option(
     "--bytes",
     "size",
     type=click.FloatRange(0.1, 8),
     default=2.0,
-    show_default=True,
     metavar="BYTES",
     help="The size of a weight: 0.5 for 4 bits.",
 )
@@ -658,28 +629,25 @@ def cost_constants(as_json: bool) -> None:
 
 @main.command()
 @click.argument("model", type=click.Path(), metavar="MODEL")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
-@click.option("--device", type=_DEVICES, default="cpu", show_default=True)
+@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000)
+@click.option("--device", type=_DEVICES, default="cpu")
 @click.option(
     "--threads",
     type=click.IntRange(1),
     default=1,
-    show_default=True,
     help="Processor threads of one answer.",
 )
 @click.option(
     "--max-batch",
     type=click.IntRange(1),
     default=32,
-    show_default=True,
     help="The most documents that are answered at once; 1 turns batching off.",
 )
 @click.option(
     "--max-wait",
     type=click.FloatRange(0),
     default=2,
-    show_default=True,
     metavar="MILLISECONDS",
     help="How long a request waits for others.",
 )
@@ -687,7 +655,6 @@ def cost_constants(as_json: bool) -> None:
     "--capacity",
     type=click.IntRange(1),
     default=512,
-    show_default=True,
     help="The most documents that wait; beyond it the answer is 503.",
 )
 @click.option(
@@ -700,7 +667,6 @@ def cost_constants(as_json: bool) -> None:
     "--window",
     type=click.IntRange(10),
     default=200,
-    show_default=True,
     help="How many documents are compared at a time.",
 )
 def serve(

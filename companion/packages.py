@@ -8,7 +8,7 @@ from pathlib import Path
 
 from companion.errors import MissingPackageError
 
-__all__ = ["find_in_package"]
+__all__ = ["find_in_package", "is_installed"]
 
 
 def find_in_package(package: str, path: str, *, install: str) -> Path:
@@ -35,3 +35,12 @@ def find_in_package(package: str, path: str, *, install: str) -> Path:
             f"{install}"
         )
     return found
+
+
+def is_installed(package: str) -> bool:
+    """Say whether a distribution is installed; it is not imported."""
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""The script for a GPU runs whole on a CPU, at a small size."""
+"""The command line of the benchmarks; the script for a GPU runs whole on a CPU, at a small size."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import generated, gpu
+from benchmarks import command, generated, gpu
 from companion.classifier.text import tokenize
+
+
+def test_some_groups_are_measured_and_recorded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written: dict[str, dict[str, object]] = {}
+    monkeypatch.setattr(
+        command.ledger, "record", lambda name, value, **rest: written.update({name: rest})
+    )
+    groups = {"fast": lambda: {"a.seconds": (2.0, 0.5)}, "slow": lambda: {"b": (1.0, 0.25)}}
+    command.run("", "python -m x", groups, prefix="t.", arguments=[])
+    assert not written
+    assert "t.a.seconds = 2.0000 ± 0.5\n" in (text := capsys.readouterr().out)
+    assert "t.b = 1.0000 ± 0.25\n" in text
+    command.run("", "python -m x", groups, prefix="t.", seed=3, arguments=["fast", "--record"])
+    assert written == {
+        "t.a.seconds": {"tolerance": 0.5, "unit": "s", "command": "python -m x", "seed": 3}
+    }
+    with pytest.raises(SystemExit):
+        command.run("", "python -m x", groups, arguments=["quick"])
 
 
 @pytest.mark.slow

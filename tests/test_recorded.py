@@ -33,7 +33,7 @@ def test_the_effects_of_the_bugs() -> None:
         ledger.check(name, value)
 
 
-@pytest.mark.parametrize("group", reversed(bbc.NAMES))
+@pytest.mark.parametrize("group", bbc.NAMES[::-1])
 def test_the_bbc_news(group: str) -> None:
     for name, (value, _) in bbc.results(group).items():
         ledger.check(name, value)

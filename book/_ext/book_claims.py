@@ -11,11 +11,11 @@ id that nobody knows are warnings of Sphinx, which ``-W`` turns into errors.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from docutils import nodes
@@ -36,6 +36,7 @@ BIBLIOGRAPHY = re.compile(
     r"^\s*@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE | re.IGNORECASE
 )
 PAGE = "reference/claims"
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,42 @@ def expand(text: str) -> list[str]:
     return ids
 
 
+def read_entries(
+    path: Path,
+    keys: tuple[str, ...],
+    faults: Callable[[Any], Iterable[str]],
+    make: Callable[[dict[str, Any]], Entry],
+) -> tuple[dict[str, Entry], list[str]]:
+    """Read a list of entries that have an id.
+
+    Args:
+        path: The YAML file.
+        keys: What every entry has, for the error.
+        faults: Says what is wrong with an entry.
+        make: Turns an entry without a fault into an object.
+
+    Returns:
+        The objects by id, in the order of the file, and what is wrong with the file.
+    """
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    except (OSError, yaml.YAMLError) as error:
+        return {}, [f"{path.name}: {error}"]
+    if not isinstance(entries, list):
+        return {}, [f"{path.name}: it must be a list of entries with the keys {', '.join(keys)}"]
+    made: dict[str, Entry] = {}
+    wrong: list[str] = []
+    for entry in entries:
+        found = list(faults(entry))
+        wrong += [f"{path.name}: {fault}" for fault in found]
+        if found:
+            continue
+        if entry["id"] in made:
+            wrong.append(f"{path.name}: {entry['id']} has two entries; delete one")
+        made.setdefault(entry["id"], make(entry))
+    return made, wrong
+
+
 def read(path: Path) -> tuple[dict[str, Claim], list[str]]:
     """Read the ledger.
 
@@ -93,23 +130,7 @@ def read(path: Path) -> tuple[dict[str, Claim], list[str]]:
     Returns:
         The claims by id, in the order of the file, and what is wrong with the file.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except (OSError, yaml.YAMLError) as error:
-        return {}, [f"{path.name}: {error}"]
-    if not isinstance(entries, list):
-        return {}, [f"{path.name}: it must be a list of entries with the keys {', '.join(KEYS)}"]
-    claims: dict[str, Claim] = {}
-    wrong: list[str] = []
-    for entry in entries:
-        found = list(faults(entry))
-        wrong += [f"{path.name}: {fault}" for fault in found]
-        if found:
-            continue
-        if entry["id"] in claims:
-            wrong.append(f"{path.name}: {entry['id']} has two entries; delete one")
-        claims.setdefault(entry["id"], Claim(**entry))
-    return claims, wrong
+    return read_entries(path, KEYS, faults, lambda entry: Claim(**entry))
 
 
 def faults(entry: Any) -> Iterator[str]:
@@ -268,9 +289,6 @@ class ClaimsDirective(SphinxDirective):
 
     def row(self, claim: Claim) -> nodes.row:
         """The row of one claim."""
-        evidence = nodes.bullet_list()
-        for item in claim.evidence:
-            evidence += nodes.list_item("", nodes.paragraph("", "", *self.link(item)))
         verdict = nodes.inline(
             "", claim.verdict, classes=["verdict", "verdict-" + claim.verdict.replace(" ", "-")]
         )
@@ -278,9 +296,16 @@ class ClaimsDirective(SphinxDirective):
             nodes.paragraph("", claim.id),
             nodes.paragraph("", "", *self.inline(claim.statement)),
             nodes.paragraph("", "", verdict),
-            evidence,
+            self.evidence(claim),
         ]
         return nodes.row("", *(nodes.entry("", cell) for cell in cells), ids=[f"claim-{claim.id}"])
+
+    def evidence(self, claim: Claim) -> nodes.bullet_list:
+        """The list of a claim's evidence."""
+        items = nodes.bullet_list()
+        for item in claim.evidence:
+            items += nodes.list_item("", nodes.paragraph("", "", *self.link(item)))
+        return items
 
     def link(self, item: str) -> list[nodes.Node]:
         """A bibliography key is cited; the rest waits until all pages are read."""

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-from book_claims import Claim, ClaimsDirective, ledger_path, pages, read
+from book_claims import Claim, ClaimsDirective, ledger_path, pages, read, read_entries
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -59,23 +58,9 @@ def read_errata(path: Path) -> tuple[dict[str, Erratum], list[str]]:
     Returns:
         The errata by id, in the order of the file, and what is wrong with the file.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except (OSError, yaml.YAMLError) as error:
-        return {}, [f"{path.name}: {error}"]
-    if not isinstance(entries, list):
-        return {}, [f"{path.name}: it must be a list of entries with the keys {', '.join(KEYS)}"]
-    errata: dict[str, Erratum] = {}
-    wrong: list[str] = []
-    for entry in entries:
-        found = list(faults(entry))
-        wrong += [f"{path.name}: {fault}" for fault in found]
-        if found:
-            continue
-        if entry["id"] in errata:
-            wrong.append(f"{path.name}: {entry['id']} has two entries; delete one")
-        errata.setdefault(entry["id"], Erratum(**entry | {"line": str(entry["line"])}))
-    return errata, wrong
+    return read_entries(
+        path, KEYS, faults, lambda entry: Erratum(**entry | {"line": str(entry["line"])})
+    )
 
 
 def faults(entry: Any) -> Iterator[str]:
@@ -127,9 +112,6 @@ class ErrataDirective(ClaimsDirective):
         first, _, last = erratum.line.partition("-")
         place = f"Lines {first} to {last}: " if last else f"Line {first}: "
         quote = f'<q lang="zh">{html.escape(erratum.quote)}</q>'
-        evidence = nodes.bullet_list()
-        for item in claim.evidence:
-            evidence += nodes.list_item("", nodes.paragraph("", "", *self.link(item)))
         parts = [
             ("The article", [nodes.Text(place), nodes.raw("", quote, format="html")]),
             ("In our words", self.inline(claim.statement)),
@@ -139,7 +121,7 @@ class ErrataDirective(ClaimsDirective):
         listed = nodes.definition_list()
         for name, content in parts:
             listed += self.item(name, nodes.paragraph("", "", *content))
-        listed += self.item("Evidence", evidence)
+        listed += self.item("Evidence", self.evidence(claim))
         title = nodes.title("", f"{erratum.id}. {erratum.title}")
         return nodes.section("", title, listed, ids=[f"erratum-{erratum.id}"], classes=["erratum"])
 

@@ -29,7 +29,6 @@ __all__ = [
     "class_name",
     "classify_photographs",
     "compare_classifiers",
-    "count_parameters",
     "load_mnist",
     "photographs",
     "prepare_photograph",
@@ -56,11 +55,6 @@ def load_mnist() -> Digits:
     table = pd.read_csv(path, header=None).to_numpy()
     images = (table[:, :-1].reshape(-1, 28, 28) / 255).astype(np.float32)
     return images, table[:, -1].astype(np.int64)
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Count the numbers that are trained."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, normalise: bool) -> nn.Sequential:

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from companion.classifier.corpus import split_corpus
+from companion.classifier.model import parameter_count
 from companion.classifier.text import tokenize
 from companion.concepts.language import (
     draw_windows,
     held_out_loss,
-    parameter_count,
     train_decoder,
 )
 from companion.concepts.ngram import ALPHABET, character_ids, perplexity

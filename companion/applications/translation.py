@@ -19,7 +19,7 @@ from sacrebleu.metrics.bleu import BLEU
 from torch import Tensor, nn
 from torch.nn import functional
 
-from companion.concepts.language import parameter_count
+from companion.classifier.model import parameter_count
 from companion.errors import DataError
 
 __all__ = [

@@ -7,7 +7,6 @@ files; those packages are never imported.
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pandas as pd
 from companion.classifier.tables import Row, iterate_table, require_columns, row_characters
 from companion.classifier.text import has_tokens, is_encodable, tokenize
 from companion.errors import DataError, MissingPackageError
+from companion.packages import find_in_package, is_installed
 from companion.safety import LIMITS
 
 __all__ = [
@@ -108,14 +108,10 @@ def load_corpus(name: str = "bbc") -> pd.DataFrame:
         raise DataError(
             f"there is no corpus {name!r}; choose one of {', '.join(CORPORA)}, or read a file"
         )
-    path = _locate(name)
     if name == "bbc":
-        return remove_duplicates(_read_folders(path))
+        return remove_duplicates(_read_folders(_locate(name)))
     return pd.concat(
-        [
-            _read_orange(path.with_name(f"{path.name}-{part}.tab"), part)
-            for part in ("train", "test")
-        ],
+        [_read_orange(_locate(name, f"-{part}.tab"), part) for part in ("train", "test")],
         ignore_index=True,
     )
 
@@ -127,7 +123,7 @@ def list_corpora() -> pd.DataFrame:
             "corpus": name,
             "documents": corpus.documents,
             "classes": corpus.classes,
-            "installed": _is_installed(corpus.package),
+            "installed": is_installed(corpus.package),
             "install": corpus.install,
             "licence": corpus.licence,
         }
@@ -516,23 +512,9 @@ def _within_memory(chunks: Iterable[list[Row]], path: str | Path) -> Iterator[li
         yield rows
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        distribution(package)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
-def _locate(name: str) -> Path:
+def _locate(name: str, ending: str = "") -> Path:
     corpus = CORPORA[name]
-    try:
-        return Path(str(distribution(corpus.package).locate_file(corpus.folder)))
-    except PackageNotFoundError as error:
-        raise MissingPackageError(
-            f"the corpus {name!r} comes inside the package {corpus.package}, "
-            f"which is not installed: {corpus.install}"
-        ) from error
+    return find_in_package(corpus.package, f"{corpus.folder}{ending}", install=corpus.install)
 
 
 def _read_folders(folder: Path) -> pd.DataFrame:

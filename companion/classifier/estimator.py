@@ -30,14 +30,66 @@ from companion.classifier.text import tokenize
 from companion.classifier.training import train
 from companion.errors import DataError
 
-__all__ = ["NewsClassifier", "as_texts", "validation_rows"]
+__all__ = ["NewsClassifier", "TextEstimator", "as_texts", "validation_rows"]
 
 _CHOICES = [
     field.name for field in dataclasses.fields(Configuration) if field.name != "seed"
 ]  # random_state takes the place of the seed
 
 
-class NewsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TextEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """What the book's estimators share: how they take texts, labels and weights, and answer.
+
+    A subclass has the parameters ``class_weight`` and ``random_state`` and the method
+    ``predict_proba``, and its ``fit`` sets ``classes_``.
+    """
+
+    class_weight: str | Mapping[Any, float] | None
+    random_state: int | np.random.RandomState | None
+    classes_: NDArray[Any]
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Give the most probable label of each text; see :meth:`predict_proba`."""
+        probabilities = self.predict_proba(X)  # first, so that an unfitted estimator says so
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
+
+    def _examples(
+        self, texts: list[Any], y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[np.intp], NDArray[np.float64]]:
+        """Choose the texts that count.
+
+        Returns:
+            Their rows; the classes, sorted; and for each row the number of its class, and its
+            weight times that of its class.
+        """
+        labels = _as_labels(y)
+        check_consistent_length(texts, labels, sample_weight)
+        weights = _check_sample_weight(
+            sample_weight, texts, dtype=np.float64, ensure_non_negative=True
+        ) * compute_sample_weight(self.class_weight, labels)
+        rows = np.flatnonzero(weights)
+        classes, codes = np.unique(labels[rows], return_inverse=True)
+        if len(classes) < 2:
+            raise DataError(
+                f"y has one class, {classes[0]!r}; a classifier needs at least two classes"
+            )
+        return rows, classes, codes, weights[rows]
+
+    def _seed(self) -> int:
+        """Draw the seed from ``random_state``."""
+        if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
+            return int(check_random_state(self.random_state).randint(2**31))
+        return int(self.random_state)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+class NewsClassifier(TextEstimator):
     """An LSTM over raw texts, with the interface of scikit-learn.
 
     ``X`` is a one-dimensional sequence of strings, or a table with one column of them: list, NumPy
@@ -175,30 +227,18 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 row that it names is counted from 1.
         """
         configuration, seed = self._configuration()
-        texts, labels = as_texts(X), _as_labels(y)
-        check_consistent_length(texts, labels, sample_weight)
-        weights = self._weights(texts, labels, sample_weight)
+        texts = as_texts(X)
+        rows, self.classes_, codes, weights = self._examples(texts, y, sample_weight)
         validate_corpus(pd.DataFrame({"text": texts, "label": "any"}), source="X")
-        kept = np.flatnonzero(weights)
-        self.classes_, codes = np.unique(labels[kept], return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"y has one class, {self.classes_[0]!r}; a classifier needs at least two classes"
-            )
         frame = pd.DataFrame(
             {
-                "text": [texts[row] for row in kept],
+                "text": [texts[row] for row in rows],
                 "label": [f"{code:09d}" for code in codes],  # sorts as the classes do
-                "weight": weights[kept],
+                "weight": weights,
             }
         )
         self._train(frame, configuration, seed)
         return self
-
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Give the most probable label of each text; see :meth:`predict_proba`."""
-        probabilities = self.predict_proba(X)  # first, so that an unfitted estimator says so
-        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Give the probability of each class for each text.
@@ -216,10 +256,7 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _configuration(self) -> tuple[Configuration, int]:
         """Check the parameters, and draw the seed from ``random_state``."""
-        if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
-            seed = int(check_random_state(self.random_state).randint(2**31))
-        else:
-            seed = int(self.random_state)
+        seed = self._seed()
         if not 0 <= self.validation_fraction < 1:
             raise DataError(
                 f"validation_fraction is {self.validation_fraction}; choose a number from 0 to "
@@ -227,15 +264,6 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         choices = {name: _plain(getattr(self, name)) for name in _CHOICES}
         return Configuration(**choices, seed=seed), seed
-
-    def _weights(
-        self, texts: list[Any], labels: NDArray[Any], sample_weight: ArrayLike | None
-    ) -> NDArray[np.float64]:
-        """Multiply the weight of each text by that of its class."""
-        weights = _check_sample_weight(
-            sample_weight, texts, dtype=np.float64, ensure_non_negative=True
-        )
-        return np.asarray(weights * compute_sample_weight(self.class_weight, labels))
 
     def _train(self, frame: pd.DataFrame, configuration: Configuration, seed: int) -> None:
         held_out = validation_rows(
@@ -274,13 +302,6 @@ class NewsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             state["text_classifier_"] = trained = copy.copy(state["text_classifier_"])
             trained.model = copy.deepcopy(trained.model).cpu()
         return state
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 def as_texts(X: Any) -> list[Any]:  # noqa: N803

@@ -14,7 +14,7 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,9 @@ class _Graph(nn.Module):
         super().__init__()
         model = copy.deepcopy(model).cpu()
         self.window, self.pooling = model.window, model.pooling
-        self.embedding, self.layers, self.head = model.embedding, model.layers, model.head
-        layers: Any = self.layers
-        for layer in layers:
-            layer.directions = nn.ModuleList(_OnnxLSTM(lstm) for lstm in layer.directions)
+        self.embedding, self.head = model.embedding, model.head
+        layers: Any = model.layers
+        self.layers = nn.ModuleList(_OnnxLSTM(layer.directions) for layer in layers)
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """Map ``(batch, time)`` ids and ``(batch,)`` lengths to ``(batch, classes)``."""
@@ -164,31 +163,43 @@ class _Graph(nn.Module):
 
 
 class _OnnxLSTM(nn.Module):
-    """An ``nn.LSTM`` of one layer and direction as the LSTM operator of ONNX.
+    """A layer of one or two ``nn.LSTM`` of one direction as the LSTM operator of ONNX.
 
-    Torch's exporter writes that operator too, but fixes the time at that of the example.
+    Torch's exporter writes that operator too, but fixes the time at that of the example. The
+    operator takes the lengths, and reads a document backwards from its last word by itself.
     """
 
-    def __init__(self, lstm: nn.LSTM) -> None:
+    def __init__(self, directions: Sequence[nn.LSTM]) -> None:
         super().__init__()
-        self.hidden_size = lstm.hidden_size
-        weights = {name: _onnx_order(each) for name, each in lstm.named_parameters()}
-        self.input_weight = nn.Buffer(weights["weight_ih_l0"][None])  # (1, 4 · hidden, input)
-        self.hidden_weight = nn.Buffer(weights["weight_hh_l0"][None])  # (1, 4 · hidden, hidden)
-        biases = torch.cat([weights["bias_ih_l0"], weights["bias_hh_l0"]])
-        self.bias = nn.Buffer(biases[None])  # (1, 8 · hidden)
+        self.hidden_size = directions[0].hidden_size
+        self.direction = "bidirectional" if len(directions) == 2 else "forward"
+        weights = [
+            {name: _onnx_order(each) for name, each in lstm.named_parameters()}
+            for lstm in directions
+        ]
+        # (directions, 4 · hidden, input), and the same with hidden
+        self.input_weights = nn.Buffer(torch.stack([each["weight_ih_l0"] for each in weights]))
+        self.hidden_weights = nn.Buffer(torch.stack([each["weight_hh_l0"] for each in weights]))
+        biases = [torch.cat([each["bias_ih_l0"], each["bias_hh_l0"]]) for each in weights]
+        self.bias = nn.Buffer(torch.stack(biases))  # (directions, 8 · hidden)
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
-        """Map ``(batch, time, input)`` to ``(batch, time, hidden)``; in an export only."""
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Map ``(batch, time, input)`` to ``(batch, time, directions · hidden)``; for an export."""
         batch, time = inputs.shape[0], inputs.shape[1]
         outputs = torch.onnx.ops.symbolic(
             "LSTM",
-            [inputs.transpose(0, 1), self.input_weight, self.hidden_weight, self.bias],
-            {"hidden_size": self.hidden_size},
+            [
+                inputs.transpose(0, 1),
+                self.input_weights,
+                self.hidden_weights,
+                self.bias,
+                lengths.int(),
+            ],
+            {"hidden_size": self.hidden_size, "direction": self.direction},
             dtype=inputs.dtype,
-            shape=[time, 1, batch, self.hidden_size],  # the 1 is the direction
+            shape=[time, len(self.bias), batch, self.hidden_size],
         )
-        return outputs[:, 0].transpose(0, 1), None
+        return outputs.permute(2, 0, 1, 3).reshape(batch, time, -1)
 
 
 def _onnx_order(weights: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ Explained in :doc:`/project/ecosystem`.
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class OnnxClassifier:
         self.vocabulary = Vocabulary(metadata["vocabulary"])
         self._maximum_words: int = metadata["maximum_words"]
 
-    def predict_proba(self, texts: Sequence[str], *, batch_size: int = 64) -> NDArray[np.float64]:
+    def predict_proba(self, texts: Sequence[str], *, batch_size: int = 16) -> NDArray[np.float64]:
         """Give the probability of each class for each text.
 
         Args:
@@ -148,6 +149,6 @@ def _pad(documents: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray
     """Put documents into one rectangle; :func:`companion.classifier.batches.pad` without torch."""
     lengths = np.array([len(document) for document in documents], dtype=np.int64)
     token_ids = np.full((len(documents), lengths.max()), PADDING_ID, dtype=np.int64)
-    for row, document in enumerate(documents):
-        token_ids[row, : len(document)] = document
+    is_word = np.arange(lengths.max()) < lengths[:, None]
+    token_ids[is_word] = np.fromiter(chain.from_iterable(documents), np.int64, lengths.sum())
     return token_ids, lengths

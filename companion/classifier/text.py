@@ -21,7 +21,7 @@ __all__ = [
     "UNKNOWN_ID",
     "Vocabulary",
     "clean",
-    "clean_bytes",
+    "clean_together",
     "has_tokens",
     "is_encodable",
     "tokenize",
@@ -51,7 +51,9 @@ class _Spacing(dict[int, str]):
 
 
 _SPACING = _Spacing()
-_ASCII_SPACING = "".join(_SPACING[code].lower() for code in range(128)).encode().ljust(256)
+_BYTE_SPACING = "".join(_SPACING[code].lower() for code in range(128)).encode() + bytes(
+    range(128, 256)
+)
 
 
 def clean(text: str) -> str:
@@ -66,11 +68,19 @@ def clean(text: str) -> str:
     return _normalize(text).translate(_SPACING)
 
 
-def clean_bytes(text: str) -> bytes:
-    """Give what :func:`clean` gives as UTF-8, faster for a text of ASCII alone."""
-    if text.isascii():
-        return text.encode().translate(_ASCII_SPACING)
-    return clean(text).encode()
+def clean_together(texts: Sequence[str]) -> tuple[bytes, list[int]]:
+    r"""Clean many texts at once, faster where most are of ASCII alone.
+
+    Returns:
+        What :func:`clean` gives for each, as UTF-8, with a space between them; and the bytes of
+        each.
+
+    >>> clean_together(["Up 3%!", "Café"])
+    (b'up 3   caf\xc3\xa9', [6, 5])
+    """
+    cleaned = [text if text.isascii() else clean(text) for text in texts]
+    lengths = [len(text) if text.isascii() else len(text.encode()) for text in cleaned]
+    return " ".join(cleaned).encode().translate(_BYTE_SPACING), lengths
 
 
 def tokenize(text: str) -> list[str]:
@@ -190,12 +200,10 @@ class Vocabulary:
         maximum_size: int = 50_000,
     ) -> "Vocabulary":
         """Do the work of :meth:`build` for distinct tokens that are counted already."""
-        frequent = sorted(
-            (tokens[place], int(counts[place]))
-            for place in np.flatnonzero(counts >= minimum_count).tolist()
-        )
-        order = np.argsort([-count for _, count in frequent], kind="stable")
-        return cls([PADDING, UNKNOWN, *(frequent[place][0] for place in order[: maximum_size - 2])])
+        frequent = np.flatnonzero(counts >= minimum_count).tolist()
+        frequent.sort(key=tokens.__getitem__)
+        order = np.argsort(-counts[frequent], kind="stable")[: maximum_size - 2]
+        return cls([PADDING, UNKNOWN, *(tokens[frequent[place]] for place in order.tolist())])
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Give the id of each token; a token that is not in the vocabulary gets the unknown id."""

@@ -139,26 +139,26 @@ def _padded_otherwise(states: Tensor) -> Tensor:
 
 def document_vector(function: Function) -> str | None:
     """The vector is the state after the last word, whatever stands behind it."""
-    states = _states()
-    found = function(states, LENGTHS)
-    if (fault := _shape(found, (3, HIDDEN))) is not None:
-        return fault
-    if fault := _moved(found, function(_padded_otherwise(states), LENGTHS)):
-        return fault
-    expected = torch.stack([states[row, length - 1] for row, length in enumerate(LENGTHS)])
-    return None if torch.equal(found, expected) else "it is not the state after the last word"
+    return _pooled(function, lambda states: states[-1], "it is not the state after the last word")
 
 
 def mean_vector(function: Function) -> str | None:
     """The mean is over the words alone."""
+    return _pooled(
+        function, lambda states: states.mean(0), "it is not the mean of the words' states"
+    )
+
+
+def _pooled(function: Function, pool: Callable[[Tensor], Tensor], symptom: str) -> str | None:
+    """Compare with what each document's own states give."""
     states = _states()
     found = function(states, LENGTHS)
     if (fault := _shape(found, (3, HIDDEN))) is not None:
         return fault
     if fault := _moved(found, function(_padded_otherwise(states), LENGTHS)):
         return fault
-    expected = torch.stack([states[row, :length].mean(0) for row, length in enumerate(LENGTHS)])
-    return None if torch.allclose(found, expected) else "it is not the mean of the words' states"
+    expected = torch.stack([pool(states[row, :length]) for row, length in enumerate(LENGTHS)])
+    return None if torch.allclose(found, expected) else symptom
 
 
 def _shape(found: Tensor, expected: tuple[int, ...]) -> str | None:

@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from companion.classifier.corpus import Splits
+from companion.classifier.model import parameter_count
 from companion.classifier.text import tokenize
-from companion.concepts.language import held_out_loss, parameter_count, train_decoder
+from companion.concepts.language import held_out_loss, train_decoder
 from companion.concepts.scale import (
     draw_per_class,
     headline,

@@ -23,7 +23,6 @@ __all__ = [
     "hidden_accuracy",
     "hide",
     "last_accuracy",
-    "parameter_count",
     "train_decoder",
     "train_encoder",
 ]
@@ -247,11 +246,6 @@ def generate(
             chances = (logits / temperature).softmax(dim=0)
             ids.append(int(torch.multinomial(chances, 1, generator=generator)))
     return ids
-
-
-def parameter_count(model: torch.nn.Module) -> int:
-    """Count the numbers that training can change."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _new_model(

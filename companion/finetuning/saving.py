@@ -5,32 +5,29 @@ written again: LoRA's file is a few hundred kilobytes. So a saved classifier nee
 model it came from, which is known by its fingerprint.
 """
 
-import hashlib
-import json
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save as save_tensors
 from sklearn.utils.validation import check_is_fitted
 
-from companion.classifier.checkpoint import _read_weights, _read_within
 from companion.errors import CheckpointError, CompanionError, DataError, OutputError
-from companion.files import write_atomically
 from companion.finetuning.estimator import TransformerClassifier
 from companion.finetuning.model import EncoderClassifier, choose_trained
 from companion.finetuning.pretrained import fingerprint, load_pretrained, minilm_folder
-from companion.safety import LIMITS
+from companion.model_folder import ModelFolder
 
 __all__ = ["load_finetuned", "save_finetuned"]
 
-_FORMAT = "companion fine-tuned classifier"
-_FORMAT_VERSION = 1
-_DESCRIPTION = "finetuned.json"
-_WEIGHTS = re.compile(r"trained-[0-9a-f]{16}\.safetensors")
-_REMEDY = "copy the folder again from where it was made, or train again"
+_FOLDER = ModelFolder(
+    format="companion fine-tuned classifier",
+    version=1,
+    kind="fine-tuned classifier",
+    maker="TransformerClassifier and save_finetuned",
+    description="finetuned.json",
+    weights="trained",
+    types={"pretrained_sha256": str, "label_type": str, "labels": list, "parameters": dict},
+)
 _LABELS = {"str": str, "int": int, "float": float, "bool": bool}
 
 
@@ -54,14 +51,8 @@ def save_finetuned(classifier: TransformerClassifier, directory: str | Path) -> 
     kind = type(labels[0]).__name__
     if kind not in _LABELS or any(type(label).__name__ != kind for label in labels):
         raise DataError(f"labels of type {kind} cannot be saved; use texts or numbers")
-    weights = save_tensors(_trained_tensors(classifier))
-    digest = hashlib.sha256(weights).hexdigest()
-    description = {
-        "format": _FORMAT,
-        "format_version": _FORMAT_VERSION,
+    parts = {
         "pretrained_sha256": fingerprint(classifier.pretrained or minilm_folder()),
-        "weights": f"trained-{digest[:16]}.safetensors",
-        "weights_sha256": digest,
         "label_type": kind,
         "labels": labels,
         "parameters": {
@@ -74,12 +65,7 @@ def save_finetuned(classifier: TransformerClassifier, directory: str | Path) -> 
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{directory}: cannot be a folder ({error.strerror})") from error
-    write_atomically(directory / str(description["weights"]), weights)
-    text = json.dumps(description, ensure_ascii=False, indent=1, allow_nan=False)
-    write_atomically(directory / _DESCRIPTION, text.encode("utf-8"))
-    for path in directory.iterdir():
-        if _WEIGHTS.fullmatch(path.name) and path.name != description["weights"]:
-            path.unlink(missing_ok=True)
+    _FOLDER.write(directory, _changed(classifier.model_, classifier.reinitialise_layers), parts)
     return directory
 
 
@@ -101,7 +87,7 @@ def load_finetuned(
         MissingPackageError: If transformers, peft or MiniLM is needed and not installed.
     """
     directory = Path(directory)
-    description = _read_description(directory)
+    description = _FOLDER.read(directory)
     folder = Path(pretrained) if pretrained is not None else minilm_folder()
     start = load_pretrained(folder)
     if fingerprint(folder) != description["pretrained_sha256"]:
@@ -118,70 +104,21 @@ def load_finetuned(
         choose_trained(
             model, classifier.method, top_layers=classifier.top_layers, rank=classifier.rank
         )
-        names = _changed_names(model, classifier.reinitialise_layers)
+        changed = _changed(model, classifier.reinitialise_layers)
     except (CompanionError, TypeError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{directory / _DESCRIPTION}: damaged ({error}); {_REMEDY}"
-        ) from error
-    state = model.state_dict()
-    tensors = _read_weights(
-        directory / description["weights"],
-        description["weights_sha256"],
-        {name: state[name] for name in names},
-    )
+        raise _FOLDER.damaged(directory, error) from error
+    tensors = _FOLDER.read_weights(directory, description, changed)
     model.load_state_dict(tensors, strict=False)
     classifier.model_, classifier.tokenizer_ = model.eval(), start.tokenizer
     return classifier
 
 
-def _changed_names(model: EncoderClassifier, reinitialised: int) -> list[str]:
-    """Name the tensors that a training or a fresh start changed, in a fixed order."""
+def _changed(model: EncoderClassifier, reinitialised: int) -> dict[str, torch.Tensor]:
+    """Give the tensors that a training or a fresh start changed, by name."""
     layers = len(model.encoder.encoder.layer)  # type: ignore[union-attr, arg-type]
     fresh = tuple(f"encoder.encoder.layer.{layers - 1 - back}." for back in range(reinitialised))
-    return [
-        name
+    return {
+        name: parameter
         for name, parameter in model.named_parameters()
         if parameter.requires_grad or name.startswith(fresh)
-    ]
-
-
-def _trained_tensors(classifier: TransformerClassifier) -> dict[str, torch.Tensor]:
-    state = classifier.model_.state_dict()
-    names = _changed_names(classifier.model_, classifier.reinitialise_layers)
-    return {name: state[name].detach().cpu().contiguous() for name in names}
-
-
-def _read_description(directory: Path) -> dict[str, Any]:
-    path = directory / _DESCRIPTION
-    try:
-        is_there = path.is_file()
-    except OSError as error:
-        raise CheckpointError(f"{directory}: cannot be read ({error.strerror})") from error
-    if not is_there:
-        raise CheckpointError(
-            f"{directory}: no fine-tuned classifier: there is no {_DESCRIPTION} in it"
-        )
-    data = _read_within(path, LIMITS.description_bytes, "description_bytes")
-    try:
-        description = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise CheckpointError(f"{path}: damaged ({error}); {_REMEDY}") from error
-    if not isinstance(description, dict) or description.get("format") != _FORMAT:
-        raise CheckpointError(f"{path}: not written by save_finetuned; give a folder that was")
-    if description.get("format_version") != _FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: format version {description.get('format_version')!r}; "
-            f"this package reads version {_FORMAT_VERSION}: train again"
-        )
-    types = {
-        "pretrained_sha256": str,
-        "weights": str,
-        "weights_sha256": str,
-        "label_type": str,
-        "labels": list,
-        "parameters": dict,
     }
-    wrong = [name for name, kind in types.items() if not isinstance(description.get(name), kind)]
-    if wrong or not _WEIGHTS.fullmatch(description["weights"]):
-        raise CheckpointError(f"{path}: damaged at {', '.join(wrong) or 'weights'}; {_REMEDY}")
-    return description

@@ -1,23 +1,22 @@
-"""Gradient descent on a line through the origin, its five regimes, and Adam.
+"""Gradient descent on a line through the origin, and its five regimes.
 
-Explained in :doc:`/mathematics/gradient-descent`.
+Explained in :doc:`/mathematics/gradient-descent`. The steps themselves are those of
+:mod:`companion.training.optimizers`.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from companion.errors import DataError
+from companion.training.optimizers import GradientDescent, descend
 
 __all__ = [
     "REGIMES",
     "LineDescent",
-    "adam",
     "best_weight",
-    "descend",
     "descend_on_line",
     "half_squared_error",
     "half_squared_gradient",
@@ -49,26 +48,6 @@ def best_weight(x: ArrayLike, y: ArrayLike) -> float:
     if squares == 0:
         raise DataError("every x is 0, so every weight fits alike; give an x that is not 0")
     return float(np.dot(x, y)) / squares
-
-
-def descend(
-    gradient: Callable[[Array], ArrayLike], start: ArrayLike, learning_rate: float, steps: int
-) -> Array:
-    """Follow the negative gradient.
-
-    Args:
-        gradient: Gives the gradient at a point, in the shape of the point.
-        start: Where to begin: a number or an array.
-        learning_rate: The factor of each step.
-        steps: How many steps to take.
-
-    Returns:
-        ``(steps + 1, ...)`` the points, with the start as the first.
-    """
-    path = [np.asarray(start, dtype=np.float64)]
-    for _ in range(steps):
-        path.append(path[-1] - learning_rate * np.asarray(gradient(path[-1])))
-    return np.stack(path)
 
 
 def regime(learning_rate: float, curvature: float) -> str:
@@ -130,7 +109,10 @@ def descend_on_line(
     """
     curvature = float(np.dot(x, x))
     weights = descend(
-        lambda weight: half_squared_gradient(float(weight), x, y), start, learning_rate, steps
+        GradientDescent(learning_rate),
+        start,
+        lambda weight: half_squared_gradient(float(weight), x, y),
+        steps,
     )
     return LineDescent(weights, best_weight(x, y), curvature, regime(learning_rate, curvature))
 
@@ -143,36 +125,3 @@ def largest_learning_rate(x: ArrayLike) -> float:
     """
     features = np.asarray(x, dtype=np.float64)
     return 2 / float(np.linalg.eigvalsh(features.T @ features)[-1])
-
-
-def adam(
-    gradient: Callable[[Array], ArrayLike],
-    start: ArrayLike,
-    learning_rate: float,
-    steps: int,
-    betas: tuple[float, float] = (0.9, 0.999),
-    epsilon: float = 1e-8,
-) -> Array:
-    """Follow the gradient as Adam does, with bias correction.
-
-    Args:
-        gradient: Gives the gradient at a point, in the shape of the point.
-        start: Where to begin: a number or an array.
-        learning_rate: The length of the first step, for each number of the point.
-        steps: How many steps to take.
-        betas: How much of the mean gradient, and of the mean squared gradient, each step keeps.
-        epsilon: Keeps the division away from 0.
-
-    Returns:
-        ``(steps + 1, ...)`` the points, with the start as the first.
-    """
-    path = [np.asarray(start, dtype=np.float64)]
-    mean, square = np.zeros_like(path[0]), np.zeros_like(path[0])
-    for step in range(1, steps + 1):
-        slope = np.asarray(gradient(path[-1]))
-        mean = betas[0] * mean + (1 - betas[0]) * slope
-        square = betas[1] * square + (1 - betas[1]) * slope**2
-        unbiased_mean = mean / (1 - betas[0] ** step)
-        unbiased_square = square / (1 - betas[1] ** step)
-        path.append(path[-1] - learning_rate * unbiased_mean / (np.sqrt(unbiased_square) + epsilon))
-    return np.stack(path)

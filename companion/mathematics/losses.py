@@ -1,4 +1,4 @@
-"""Squared error, softmax and cross-entropy, with their gradients.
+"""Softmax and cross-entropy, with their gradients.
 
 Explained in :doc:`/mathematics/losses`.
 """
@@ -10,24 +10,12 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_gradient",
     "log_sum_exp",
-    "mean_squared_error",
-    "mean_squared_error_gradient",
     "softmax",
     "softmax_jacobian",
 ]
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
-
-
-def mean_squared_error(predictions: Array, targets: Array) -> float:
-    """The mean of the squared differences."""
-    return float(np.mean((predictions - targets) ** 2))
-
-
-def mean_squared_error_gradient(predictions: Array, targets: Array) -> Array:
-    """The gradient of :func:`mean_squared_error` with respect to the predictions."""
-    return 2 * (predictions - targets) / predictions.size
 
 
 def log_sum_exp(logits: Array) -> Array:

@@ -106,7 +106,7 @@ class Student:
     @property
     def bytes(self) -> int:
         """The size of the weights, four bytes each."""
-        return 4 * sum(each.numel() for each in self.model.parameters())
+        return 4 * parameter_count(self.model)
 
 
 def student_runs(

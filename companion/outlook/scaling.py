@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from companion.concepts.language import held_out_loss, parameter_count, train_decoder
+from companion.classifier.model import parameter_count
+from companion.concepts.language import held_out_loss, train_decoder
 from companion.errors import DataError
 
 __all__ = ["CHINCHILLA", "LossLaw", "equal_compute_runs"]

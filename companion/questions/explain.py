@@ -4,13 +4,14 @@ Explained in :doc:`/questions/explain`. Both come from captum, so that LIME need
 """
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from companion.classifier.batches import pad
 from companion.classifier.encoding import encode
@@ -21,6 +22,8 @@ from companion.safety import for_terminal
 
 __all__ = ["Explanation", "as_html", "as_terminal", "explain_words"]
 
+Logits = Callable[[Tensor], Tensor]
+_METHODS = ("integrated gradients", "lime")
 _FOR, _AGAINST, _RESET = "\x1b[1;34m", "\x1b[4;33m", "\x1b[0m"
 
 
@@ -83,13 +86,21 @@ def explain_words(
     chosen = label or classifier.predict([text])[0]
     if chosen not in classifier.labels:
         raise DataError(f"no class {chosen!r}; choose one of {', '.join(classifier.labels)}")
-    methods = {"integrated gradients": _integrated_gradients, "lime": _lime}
-    if method not in methods:
-        raise DataError(f"no method {method!r}; choose one of {', '.join(methods)}")
+    if method not in _METHODS:
+        raise DataError(f"no method {method!r}; choose one of {', '.join(_METHODS)}")
     target, model = classifier.labels.index(chosen), classifier.model.eval()
     ids, lengths = (each.to(classifier.device) for each in pad([token_ids]))
     unknown = torch.full_like(ids, UNKNOWN_ID)
-    scores = methods[method](classifier, ids, unknown, lengths, target, seed, steps)
+
+    def logits(token_ids: Tensor) -> Tensor:
+        answers: Tensor = model(token_ids, lengths.expand(len(token_ids)))
+        return answers
+
+    if method == "lime":
+        scores = _lime(logits, ids, unknown, target, seed)
+    else:
+        scores = _integrated_gradients(logits, model.embedding, ids, unknown, target, steps)
+    scores = scores[: len(token_ids)]
     with torch.inference_mode():
         difference = (model(ids, lengths) - model(unknown, lengths))[0, target].item()
     return Explanation(tokenize(text)[: len(token_ids)], scores, chosen, difference)
@@ -104,47 +115,22 @@ def _captum() -> Any:
 
 
 def _integrated_gradients(
-    classifier: TextClassifier,
-    ids: Tensor,
-    unknown: Tensor,
-    lengths: Tensor,
-    target: int,
-    seed: int,
-    steps: int,
+    logits: Logits, embedding: nn.Module, ids: Tensor, unknown: Tensor, target: int, steps: int
 ) -> NDArray[np.float64]:
     """Sum, for each word, what the numbers of its vector contribute."""
-    captum = _captum()
-    model = classifier.model
-
-    def logits(token_ids: Tensor, lengths: Tensor) -> Tensor:
-        scores: Tensor = model(token_ids, lengths.expand(len(token_ids)))
-        return scores
-
-    method = captum.LayerIntegratedGradients(logits, model.embedding)
-    parts = method.attribute(
-        ids, unknown, target=target, additional_forward_args=(lengths,), n_steps=steps
-    )
+    method = _captum().LayerIntegratedGradients(logits, embedding)
+    parts = method.attribute(ids, unknown, target=target, n_steps=steps)
     # Documents longer than a window are cut before the embedding: (windows, window, numbers).
     words: NDArray[np.float64] = parts.sum(dim=-1).reshape(-1).double().detach().cpu().numpy()
-    return words[: int(lengths[0])]
+    return words
 
 
 def _lime(
-    classifier: TextClassifier,
-    ids: Tensor,
-    unknown: Tensor,
-    lengths: Tensor,
-    target: int,
-    seed: int,
-    steps: int,
+    logits: Logits, ids: Tensor, unknown: Tensor, target: int, seed: int
 ) -> NDArray[np.float64]:
     """Fit a linear model to the logits of texts with some words unknown."""
     captum = _captum()
     from captum._utils.models.linear_model import SkLearnRidge
-
-    def logits(token_ids: Tensor) -> Tensor:
-        scores: Tensor = classifier.model(token_ids, lengths.expand(len(token_ids)))
-        return scores
 
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)

@@ -72,22 +72,25 @@ class Adam:
 
 
 def descend(
-    optimizer: Optimizer, start: Array, gradient: Callable[[Array], Array], steps: int
+    optimizer: Optimizer,
+    start: npt.ArrayLike,
+    gradient: Callable[[Array], npt.ArrayLike],
+    steps: int,
 ) -> Array:
     """Let an optimiser walk.
 
     Args:
         optimizer: A new one; it keeps its state.
-        start: ``(parameters,)``.
-        gradient: The gradient at a point.
+        start: ``(parameters,)``, or a number.
+        gradient: The gradient at a point, in the shape of the point.
         steps: How many.
 
     Returns:
-        ``(steps + 1, parameters)``: the points, the start first.
+        ``(steps + 1, parameters)``, or ``(steps + 1,)``: the points, the start first.
     """
-    path = [start]
+    path = [np.asarray(start, dtype=np.float64)]
     for _ in range(steps):
-        path.append(optimizer.step(path[-1], gradient(path[-1])))
+        path.append(optimizer.step(path[-1], np.asarray(gradient(path[-1]))))
     return np.stack(path)
 
 

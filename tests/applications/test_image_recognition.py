@@ -10,12 +10,12 @@ from companion.applications.image_recognition import (
     InceptionBlock,
     classify_photographs,
     compare_classifiers,
-    count_parameters,
     load_mnist,
     photographs,
     pretrained_network,
     shifted,
 )
+from companion.classifier.model import parameter_count
 from companion.errors import DataError
 
 # Table 1 of Szegedy et al. (2015): inputs, 1x1, 3x3 reduce and 3x3, 5x5 reduce and 5x5, pool.
@@ -50,13 +50,13 @@ def test_the_first_block_of_googlenet_has_its_parameters() -> None:
         + (16 * 32 * 25 + 32)
         + (192 * 32 + 32)
     )
-    assert count_parameters(block) == expected == 163_696
+    assert parameter_count(block) == expected == 163_696
 
 
 def test_nine_blocks_make_the_googlenet_of_torchvision() -> None:
     """torchvision documents 6,624,904; it normalises, and its largest kernel is 3, not 5."""
     blocks = sum(
-        count_parameters(InceptionBlock(*each, normalise=True, wide=3)) for each in GOOGLENET
+        parameter_count(InceptionBlock(*each, normalise=True, wide=3)) for each in GOOGLENET
     )
     stem = sum(i * o * k * k + 2 * o for i, o, k in [(3, 64, 7), (64, 64, 1), (64, 192, 3)])
     assert blocks + stem + (1024 * 1000 + 1000) == 6_624_904
@@ -103,7 +103,7 @@ def test_the_digit_network_gives_ten_logits() -> None:
 
 def test_the_pretrained_network_knows_a_cat_and_a_coffee() -> None:
     network = pretrained_network()
-    assert count_parameters(network) == 4_652_008
+    assert parameter_count(network) == 4_652_008
     answers = classify_photographs(network, photographs(["chelsea", "coffee"]), top=1)
     assert answers["answer"].tolist() == ["Egyptian cat", "espresso"]
 

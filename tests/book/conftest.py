@@ -1,6 +1,8 @@
 """Small notebooks and books for the tests of the book's machinery, and a browser."""
 
+import functools
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +10,8 @@ from typing import Any
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 for folder in ("_tools", "_ext"):
@@ -21,6 +25,35 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
     "--disable-sync --no-first-run"
 )
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The book, built once in a session, by the worker that needs it first."""
+    built = ROOT / "_build" / "html"
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    with FileLock(shared / "html.lock"):
+        if not (shared / "html.built").exists():
+            jupyter_book = Path(sys.executable).with_name("jupyter-book")
+            command = [jupyter_book, "build", "book", "-W", "-n", "--keep-going"]
+            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+            assert run.returncode == 0, run.stderr[-6000:]
+            (shared / "html.built").touch()
+    return built
+
+
+@pytest.fixture(scope="session")
+def pages(html: Path) -> dict[str, BeautifulSoup]:
+    """Every page, parsed, by its path."""
+    paths = sorted(
+        path for path in html.rglob("*.html") if "_static" not in path.relative_to(html).parts
+    )
+    parse = functools.partial(BeautifulSoup, features="html.parser")
+    return {
+        path.relative_to(html).as_posix(): parse(path.read_text(encoding="utf-8")) for path in paths
+    }
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A saved classifier is whole, or the error says what is wrong with it."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -15,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 
-from companion.classifier import checkpoint
 from companion.classifier.checkpoint import (
     load_classifier,
     prepare_directory,
@@ -117,7 +117,7 @@ def test_a_pickle_is_not_loaded(saved: Path) -> None:
             return os.mkdir, (str(saved / "trace"),)
 
     data = pickle.dumps(Payload())
-    digest = checkpoint.hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(data).hexdigest()
     path = saved / f"weights-{digest[:16]}.safetensors"
     path.write_bytes(data)
     _edit(weights=path.name, weights_sha256=digest)(saved)

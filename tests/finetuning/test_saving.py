@@ -92,7 +92,7 @@ def _edit(**values: Any) -> Any:
     [
         (_truncate, "truncated or changed"),
         (_remove, "cannot be read"),
-        (_edit(format="other"), "not written by save_finetuned"),
+        (_edit(format="other"), "not written by this package"),
         (_edit(format_version=9), "format version 9"),
         (_edit(weights="../../etc/passwd"), "damaged at weights"),
         (_edit(labels="ab"), "damaged at labels"),

@@ -1,4 +1,4 @@
-"""Gradient descent, its regimes and bounds, and Adam as PyTorch has it."""
+"""Gradient descent, its regimes and bounds."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,14 @@ import torch
 from companion.errors import DataError
 from companion.mathematics.gradient_descent import (
     REGIMES,
-    adam,
     best_weight,
-    descend,
     descend_on_line,
     half_squared_error,
     half_squared_gradient,
     largest_learning_rate,
     regime,
 )
+from companion.training.optimizers import GradientDescent, descend
 
 
 def test_the_gradient_equals_autograd() -> None:
@@ -54,46 +53,14 @@ def test_the_trajectories_of_the_article(
     assert kind in REGIMES
 
 
-def test_descent_equals_stochastic_gradient_descent_of_torch() -> None:
-    generator = np.random.default_rng(1)
-    x, y = generator.normal(size=(6, 3)), generator.normal(size=6)
-    path = descend(lambda w: x.T @ (x @ w - y), np.zeros(3), 0.05, 20)
-    weight = torch.zeros(3, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], lr=0.05)
-    for point in path:
-        np.testing.assert_allclose(weight.detach().numpy(), point, atol=1e-12)
-        optimizer.zero_grad()
-        (0.5 * ((torch.tensor(x) @ weight - torch.tensor(y)) ** 2).sum()).backward()
-        optimizer.step()
-
-
 def test_the_bound_of_many_weights_is_sharp() -> None:
     x = np.random.default_rng(2).normal(size=(9, 4))
     bound = largest_learning_rate(x)
     assert bound == pytest.approx(2 / np.linalg.norm(x, ord=2) ** 2)
-    below = descend(lambda w: x.T @ (x @ w), np.ones(4), 0.99 * bound, 2000)
-    above = descend(lambda w: x.T @ (x @ w), np.ones(4), 1.01 * bound, 2000)
+    below = descend(GradientDescent(0.99 * bound), np.ones(4), lambda w: x.T @ (x @ w), 2000)
+    above = descend(GradientDescent(1.01 * bound), np.ones(4), lambda w: x.T @ (x @ w), 2000)
     assert np.linalg.norm(below[-1]) < 1e-6
     assert np.linalg.norm(above[-1]) > 1e3
-
-
-def test_adam_equals_torch() -> None:
-    generator = np.random.default_rng(3)
-    x, y = generator.normal(size=(8, 3)), generator.normal(size=8)
-    path = adam(lambda w: x.T @ (x @ w - y), np.ones(3), 0.02, 50, (0.8, 0.95), 1e-6)
-    weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.Adam([weight], lr=0.02, betas=(0.8, 0.95), eps=1e-6)
-    for point in path:
-        np.testing.assert_allclose(weight.detach().numpy(), point, atol=1e-10)
-        optimizer.zero_grad()
-        (0.5 * ((torch.tensor(x) @ weight - torch.tensor(y)) ** 2).sum()).backward()
-        optimizer.step()
-
-
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
-def test_the_first_step_of_adam_has_the_length_of_the_learning_rate(scale: float) -> None:
-    path = adam(lambda w: scale * np.ones_like(w), 0.0, 0.01, 1)
-    assert path[1] == pytest.approx(-0.01, rel=1e-4)
 
 
 def test_what_cannot_be_used_is_refused() -> None:

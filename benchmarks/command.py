@@ -1,0 +1,58 @@
+"""The command line that most benchmarks share: measure all or some, print, and record if asked."""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from companion import ledger
+
+__all__ = ["Measured", "run"]
+
+Measured = dict[str, tuple[float, float]]  # value and tolerance by name
+_UNITS = {".seconds": "s", ".milliseconds": "ms"}
+
+
+def run(
+    description: str | None,
+    command: str,
+    groups: Mapping[str, Callable[[], Measured]],
+    *,
+    prefix: str = "",
+    seed: int | None = None,
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """Run the command line, on one thread.
+
+    Args:
+        description: What ``--help`` says.
+        command: What the records name to measure them again.
+        groups: What may be measured alone, by name.
+        prefix: What every name begins with in the ledger.
+        seed: The seed that the records name, where there is one.
+        arguments: What was typed; those of the process if None.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(groups))
+    parser.add_argument("--record", action="store_true", help="write the values into the ledger")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.groups if name not in groups]
+    if unknown:
+        parser.error(f"there is no group {unknown[0]}; choose from {', '.join(groups)}")
+    torch.set_num_threads(1)
+    for group in options.groups or groups:
+        start = time.process_time()
+        for name, (value, tolerance) in groups[group]().items():
+            print(f"{prefix}{name} = {value:.4f} ± {tolerance:.3g}", flush=True)
+            if options.record:
+                unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
+                ledger.record(
+                    f"{prefix}{name}",
+                    value,
+                    tolerance=tolerance,
+                    unit=unit,
+                    command=command,
+                    seed=seed,
+                )
+        print(f"  {group}: {time.process_time() - start:.0f} CPU-seconds")
