@@ -6,7 +6,7 @@ or others by ``--text title,description --label class``. Without ``TEST.csv`` a 
 documents and on the test documents and the CPU-seconds of the training, beside TF-IDF with logistic
 regression and with LinearSVC on the same documents.
 
-``--choices '{"word_scores": "naive-bayes"}'`` measures other choices than the recommended ones.
+``--choices '{"word_dropout": 0.3}'`` measures other choices than the recommended ones.
 Choose by the validation documents, which are cut from the training part: ``--validation`` leaves
 the test documents alone.
 """
