@@ -1,6 +1,7 @@
 """The lists of dependencies, the workflows and the files a newcomer meets agree with each other."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -85,6 +86,41 @@ def test_ci_is_what_the_readme_says() -> None:
     for command in ("make test", "make book"):
         assert command in script.splitlines()
         assert command in readme
+
+
+@pytest.mark.parametrize(
+    ("commands", "said", "asked"),
+    [
+        ({"chromium": ""}, "", ""),
+        ({"id": "echo 1000"}, "no right to install it", ""),
+        ({"id": "echo 0"}, "no right to install it", ""),
+        ({"id": "echo 0", "apt-get": "exit 100"}, "could not be installed", ""),
+        ({"id": "echo 0", "apt-get": 'echo "$@" >> asked'}, "", "install --yes"),
+    ],
+    ids=["there", "no root", "no apt", "refused", "installed"],
+)
+def test_ci_installs_a_browser_or_says_why_not(
+    tmp_path: Path, commands: dict[str, str], said: str, asked: str
+) -> None:
+    script = tmp_path / ".ci" / "run"
+    script.parent.mkdir()
+    script.write_text((ROOT / ".ci/run").read_text())
+    path = tmp_path / "bin"
+    path.mkdir()
+    (path / "dirname").symlink_to(shutil.which("dirname") or "")
+    for name, body in {"make": "echo made $1", **commands}.items():
+        (path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (path / name).chmod(0o755)
+    bash = shutil.which("bash") or "bash"
+    run = subprocess.run(
+        [bash, script], env={"PATH": str(path)}, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "made test\nmade book\n"
+    assert said in run.stderr
+    assert run.stderr.count("\n") == bool(said)
+    log = tmp_path / "asked"
+    assert asked in (log.read_text() if log.exists() else "")
+    assert log.exists() == bool(asked)
 
 
 def test_make_help_describes_every_target_of_the_readme() -> None:

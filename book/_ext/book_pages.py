@@ -12,6 +12,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 DESCRIPTION_LENGTH = 160
+NOTE_FOR_TOOLS = re.compile(r"  # (?:type: ignore|noqa|pragma)[^\n]*")
 # What screen readers stumble over and what HTML forbids, with its replacement: pandas' empty
 # corner, Sphinx's list without items and its role that ARIA has withdrawn, sphinx-exercise's ids
 # that come once an exercise, Chinese terms that do not say so, MyST-NB's paragraphs in a button.
@@ -65,6 +66,16 @@ def mend(
 def without_blocks(source: str) -> str:
     """Make inline what Sphinx puts around each function: ``pre`` takes no block."""
     return source.replace("<div ", "<span ").replace("</div>", "</span>")
+
+
+def drop_notes_for_tools(app: Sphinx, doctree: nodes.document) -> None:
+    """Leave out of the sources that a page shows what only type checkers and linters read."""
+    for block in doctree.findall(nodes.literal_block):
+        if "source" in block:
+            code = NOTE_FOR_TOOLS.sub("", block.astext())
+            block.clear()
+            block += nodes.Text(code)
+            block.rawsource = code
 
 
 def drop_mathjax(
@@ -142,6 +153,7 @@ def prepare(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
     app.connect("builder-inited", prepare)
+    app.connect("doctree-read", drop_notes_for_tools)
     app.connect("html-page-context", describe)
     app.connect("html-page-context", search_without_server)
     app.connect("html-page-context", mend)

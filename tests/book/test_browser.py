@@ -94,6 +94,21 @@ class Visit:
         if excess > 0:
             self.faults.append(f"{excess} pixels too wide at {width}, {scheme}")
 
+    def unfold(self) -> None:
+        """Open what a reader can open, and note the code that scrolls sideways then."""
+        scrolling = self.tab.evaluate(
+            """() => {
+                document.querySelectorAll("details").forEach(each => { each.open = true })
+                document.querySelectorAll(".toggle-hidden").forEach(
+                    each => each.classList.remove("toggle-hidden"))
+                return [...document.querySelectorAll(".highlight pre")]
+                    .filter(each => each.scrollWidth > each.clientWidth + 1)
+                    .map(each => each.innerText.split("\\n")
+                        .reduce((a, b) => a.length < b.length ? b : a))
+            }"""
+        )
+        self.faults += [f"{len(line)} columns of code do not fit: {line}" for line in scrolling]
+
     def ask_axe(self, what: str, options: dict[str, Any], leave_out: str = CODE) -> None:
         """Note every violation of any impact."""
         violations = self.tab.evaluate(
@@ -127,6 +142,8 @@ def test_every_page_in_a_browser(
             visit.ask_axe("desktop", {})
             visit.look(1280, "dark")
             visit.ask_axe("dark", {"runOnly": [CONTRAST]})
+        if not name.startswith("_modules/"):
+            visit.unfold()
         visit.look(360, "dark")
         written, typeset = visit.tab.evaluate(
             "[document.querySelectorAll('.math.notranslate').length,"

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import book_glossary
 from bs4 import BeautifulSoup
 from justhtml import JustHTML
 
@@ -74,6 +75,52 @@ def test_no_role_is_left_as_text(pages: Pages) -> None:
         )
         left += [(name, role) for role in re.findall(r"\{[a-z:]+\}`[^`]*`?", text)]
     assert left == []
+
+
+def test_the_reference_and_the_sections_lead_to_each_other(html: Path, pages: Pages) -> None:
+    """Each module to a page that explains or uses it, each page to what it uses."""
+    reference = pages["reference/api.html"]
+    modules = [heading.parent for heading in reference.select("article h2") if heading.parent]
+    assert len(modules) > 100
+    lonely = [
+        section.h2.get_text("", strip=True)
+        for section in modules
+        if section.h2 and not section.find("a", href=re.compile(r"^\.\./(?!_modules/)"))
+    ]
+    assert lonely == []
+    notebooks = {path.relative_to(ROOT / "book") for path in (ROOT / "book").rglob("*.ipynb")}
+    assert len(notebooks) > 30
+    unlinked = [
+        str(path)
+        for path in notebooks
+        if not pages[path.with_suffix(".html").as_posix()].select(
+            "article p.package-links a[href*='reference/api.html#companion.']"
+        )
+    ]
+    assert unlinked == []
+
+
+def test_each_part_leads_to_the_glossary_once_a_term(pages: Pages) -> None:
+    toc = book_glossary.parts(ROOT / "book" / "_toc.yml")
+    for docnames in [part for part in toc if "reference/glossary" not in part]:
+        links = [
+            link["href"].partition("#")[2]
+            for docname in docnames
+            for link in pages[f"{docname}.html"].select("a.glossary-term")
+        ]
+        assert len(links) > 10, docnames
+        assert [link for link, count in Counter(links).items() if count > 1] == []
+
+
+def test_the_code_on_the_pages_has_no_notes_for_tools(pages: Pages) -> None:
+    shown = [
+        (name, block.get_text()[-200:])
+        for name, page in pages.items()
+        if not name.startswith("_modules/")
+        for block in page.select("article .highlight pre")
+        if "# type: ignore" in block.get_text()
+    ]
+    assert shown == []
 
 
 def test_no_style_sheet_fetches_from_another_host(html: Path) -> None:
