@@ -25,7 +25,6 @@ TESTS = {
     "corpus": ("classifier/test_corpus.py", "safety/test_hostile_files.py"),
     "device": ("classifier/test_training.py", "classifier/test_estimator.py"),
     "inference": ("classifier/test_training.py", "classifier/test_estimator.py"),
-    "scaling": ("classifier/test_estimator.py",),
     "serving": ("classifier/test_export.py",),
     "tables": ("classifier/test_corpus.py", "safety/test_hostile_files.py"),
 }
