@@ -372,9 +372,11 @@ def split_corpus(
     _require_classes(frame, smallest=1 if "split" in frame else 3)
     generator = np.random.default_rng(seed)
     part = _published_split(frame)
+    has_validation = (part == "validation").any()
     if not (part == "test").any():
-        _draw(part, frame["label"], "test", test_fraction, generator)
-    if not (part == "validation").any():
+        rest = 1 if has_validation else 2
+        _draw(part, frame["label"], "test", test_fraction, generator, rest=rest)
+    if not has_validation:
         _draw(part, frame["label"], "validation", validation_fraction, generator)
     tables = [
         frame.loc[part == name, ["text", "label"]] for name in ("train", "validation", "test")
@@ -395,15 +397,21 @@ def _published_split(frame: pd.DataFrame) -> pd.Series:
 
 
 def _draw(
-    part: pd.Series, labels: pd.Series, name: str, fraction: float, generator: np.random.Generator
+    part: pd.Series,
+    labels: pd.Series,
+    name: str,
+    fraction: float,
+    generator: np.random.Generator,
+    rest: int = 1,
 ) -> None:
     """Move a random share of each class from the training part to the part ``name``, in place.
 
-    At least one document moves and at least one stays; a class with a single document stays whole.
+    At least one document moves, and ``rest`` stay where there are as many; a class with a single
+    document stays whole.
     """
     for _, rows in labels[part == "train"].groupby(labels):
         if len(rows) > 1:
-            count = min(max(1, round(len(rows) * fraction)), len(rows) - 1)
+            count = max(1, min(round(len(rows) * fraction), len(rows) - rest))
             part.loc[generator.permutation(rows.index)[:count]] = name
 
 

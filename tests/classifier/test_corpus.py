@@ -376,6 +376,33 @@ def test_a_text_under_two_labels_is_dropped(caplog: pytest.LogCaptureFixture) ->
     assert "2 documents whose text stands under two labels" in caplog.text
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
+def test_three_documents_of_a_class_stand_in_three_parts(fraction: float) -> None:
+    splits = split_corpus(news(3), test_fraction=fraction, validation_fraction=fraction)
+    assert [part["label"].nunique() for part in _parts(splits)] == [news(3)["label"].nunique()] * 3
+
+
+def test_a_drawn_part_is_as_large_as_it_may_be() -> None:
+    splits = split_corpus(news(10), test_fraction=0.99)
+    assert set(splits.test["label"].value_counts()) == {8}, "one stays to train, one to validate"
+    splits = split_corpus(news(10), validation_fraction=0.99)
+    assert set(splits.validation["label"].value_counts()) == {7}, "of eight that are not tested on"
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, 1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("name", ["test_fraction", "validation_fraction"])
+def test_a_part_is_between_nothing_and_all(name: str, fraction: float) -> None:
+    chosen: dict[str, Any] = {name: fraction}
+    with pytest.raises(DataError, match=rf"{name} is {fraction}; choose a number between 0 and 1"):
+        split_corpus(news(10), **chosen)
+
+
+def test_a_class_that_is_too_small_names_its_first_row() -> None:
+    frame = pd.DataFrame({"text": list("abcdef"), "label": ["x", "x", "x", "y", "x", "y"]})
+    with pytest.raises(DataError, match=r"'y' has 2 document\(s\) \(first in row 4\)"):
+        split_corpus(frame)
+
+
 def test_split_sizes_and_seed() -> None:
     frame = news(100)
     splits = split_corpus(frame, seed=3)
