@@ -64,7 +64,7 @@ def test_the_speed() -> None:
         ledger.check(name, value)
 
 
-@pytest.mark.parametrize("corpus", ["bbc", "r8"])
+@pytest.mark.parametrize("corpus", peers.CORPORA)
 @pytest.mark.parametrize("method", peers.REPEATED)
 def test_the_cheap_peers(corpus: str, method: str) -> None:
     for name, value in peers.results(corpus, method).items():
