@@ -22,6 +22,7 @@ FOLDER = Path("mutants")
 ANY = "companion.classifier.batches.x_pad__mutmut_1"
 # The tests of a module whose name they do not have.
 TESTS = {
+    "checkpoint": ("classifier/test_checkpoint.py", "safety/test_hostile_files.py"),
     "corpus": ("classifier/test_corpus.py", "safety/test_hostile_files.py"),
     "device": ("classifier/test_training.py", "classifier/test_estimator.py"),
     "inference": ("classifier/test_training.py", "classifier/test_estimator.py"),
