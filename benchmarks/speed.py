@@ -63,9 +63,9 @@ TOLERANCES = {
     "speed.avx2.peak_share": 0.25,
     "speed.loop.tutorial_512": 4.0,
     "speed.loop.keras_512": 2.0,
-    "speed.reading.listing": 12.0,
-    "speed.answers.single": 3.0,
-    "speed.answers.bulk": 1.5,
+    "speed.reading.listing": 16.0,
+    "speed.answers.single": 2.0,
+    "speed.answers.bulk": 0.8,
 }
 
 
