@@ -52,7 +52,8 @@ class OnnxClassifier:
 
         Args:
             texts: The documents.
-            batch_size: How many are read at once; it changes the speed and not the answer.
+            batch_size: How many are read at once. It changes the speed and not the answer, but for
+                8-bit weights: there the numbers of a batch are rounded together.
 
         Returns:
             ``(documents, classes)``; the columns are in the order of ``labels``.

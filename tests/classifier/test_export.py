@@ -19,6 +19,7 @@ import torch
 
 from companion.classifier.configuration import Configuration
 from companion.classifier.export import (
+    compare_exports,
     export_onnx,
     export_web,
     quantize_onnx,
@@ -221,6 +222,42 @@ def test_small_integers_are_smaller_and_close(tmp_path: Path) -> None:
     ]
     assert weights
     assert max(np.abs(each.astype(int)).max() for each in weights) <= 64, "seven bits"
+
+
+@pytest.mark.slow
+def test_the_comparison_counts_what_the_files_answer(tmp_path: Path) -> None:
+    classifier = untrained(TINY)
+    with torch.no_grad():  # so that its answers are close calls
+        classifier.model.head.weight.mul_(0.01)
+        classifier.model.head.bias.zero_()
+        centre = torch.from_numpy(classifier.predict_proba(texts(200))).log().mean(dim=0)
+        classifier.model.head.bias.sub_(centre)
+    given = texts(200)
+    labels = np.random.default_rng(1).choice(["a", "b", "c"], len(given))
+    found = compare_exports(classifier, pd.DataFrame({"text": given, "label": labels}))
+    whole = export_onnx(classifier, tmp_path / "whole.onnx")
+    small = quantize_onnx(whole, tmp_path / "small.onnx")
+    torchs, onnxs, smalls = (
+        each.predict_proba(given)
+        for each in (
+            classifier,
+            OnnxClassifier(whole, threads=1),
+            OnnxClassifier(small, threads=1),
+        )
+    )
+    right = [
+        sum("abc"[row.argmax()] == label for row, label in zip(rows, labels, strict=True))
+        for rows in (torchs, smalls)
+    ]
+    changed = sum(one.argmax() != other.argmax() for one, other in zip(torchs, smalls, strict=True))
+    assert found == {
+        "onnx_difference": np.abs(onnxs - torchs).max(),
+        "int8_difference": np.abs(smalls - torchs).max(),
+        "int8_accuracy_loss": pytest.approx((right[0] - right[1]) / 200),
+        "int8_changed_answers": pytest.approx(changed / 200),
+        "int8_size": small.stat().st_size / whole.stat().st_size,
+    }
+    assert changed
 
 
 def test_the_same_classifier_gives_the_same_bytes(
