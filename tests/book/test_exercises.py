@@ -13,6 +13,7 @@ SOLUTION = re.compile(
 )
 ANY_SOLUTION = re.compile(r"^```\{solution(?:-start)?\}", re.M)
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.M | re.S)
+# Nothing is skipped here: a solution whose only cell is skipped is a fault, which these tags show.
 NOT_RUN = re.compile(r"nbval-skip|skip-execution")
 
 
@@ -84,6 +85,7 @@ def test_a_good_page_has_no_fault() -> None:
         ("{solution-start} one", "{solution-start} two", "two: no exercise"),
         (":class: dropdown\n", "", "one: not hidden"),
         ("{code-cell} ipython3", "python", "one: nothing runs"),
+        # A made-up page, whose skipped cell must be found.
         ("ipython3\n", "ipython3\n:tags: [nbval-skip]\n\n", "one: nothing runs"),
     ],
 )
