@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,6 +36,7 @@ from benchmarks.rivals import (
 from companion import ledger
 from companion.classifier.configuration import CONFIGURATIONS
 from companion.classifier.corpus import load_corpus
+from companion.classifier.device import multiplies_bfloat16
 from companion.classifier.encoding import build_vocabulary
 from companion.classifier.export import export_onnx, quantize_onnx
 from companion.classifier.inference import TextClassifier
@@ -61,6 +63,11 @@ TOLERANCES = {
     "speed.avx2.listing": 0.7,
     "speed.avx2.listing_limit": 1.0,
     "speed.avx2.peak_share": 0.25,
+    "speed.bfloat16.listing": 1.0,
+    "speed.bfloat16.peak_share": 0.4,
+    "speed.bfloat16.own_peak_share": 0.2,
+    "speed.bfloat16.tutorial_512": 6.0,
+    "speed.bfloat16.keras_512": 3.0,
     "speed.loop.tutorial_512": 4.0,
     "speed.loop.keras_512": 2.0,
     "speed.reading.listing": 16.0,
@@ -69,25 +76,43 @@ TOLERANCES = {
 }
 
 
-def measure_loop(rounds: int, documents: int = 1600) -> dict[str, float]:
-    """Train an epoch at batch 32 in turns with the listing; also against the product peak."""
+def measure_loop(
+    rounds: int, precisions: Sequence[str] = ("float32",), documents: int = 1600
+) -> dict[str, float]:
+    """Train an epoch at batch 32 in turns with the listing; also against the product peak.
+
+    The peak is that of float32 for each precision; bfloat16 is also held against its own.
+    """
     news = generate_news(documents)
     tokens = sum(len(text.split()) for text in news["text"])
-    ratios, shares, limits = [], [], []
-    _ours(news.head(64))  # for nothing: warms up
-    _listing(news.head(64))
+    found: dict[str, list[float]] = defaultdict(list)
+    _listing(news.head(64))  # for nothing: warms up
+    for precision in precisions:
+        _ours(news.head(64), precision=precision)
     for _ in range(rounds):
-        peak = product_peak()
-        ours, listing = _seconds(lambda: _ours(news)), _seconds(lambda: _listing(news))
-        at_the_limit = tokens * operations_per_token(ARTICLE) / peak
-        ratios.append(listing / ours)
-        shares.append(at_the_limit / ours)
-        limits.append(listing / at_the_limit)
-    return {
-        "speed.loop.listing": median(ratios),
-        "speed.loop.listing_limit": median(limits),
-        "speed.loop.peak_share": median(shares),
-    }
+        listing = _seconds(lambda: _listing(news))
+        at_the_limit = tokens * operations_per_token(ARTICLE) / product_peak()
+        found["loop.listing_limit"].append(listing / at_the_limit)
+        for precision in precisions:
+            ours = _seconds(partial(_ours, news, precision=precision))
+            name = _group(precision)
+            found[f"{name}.listing"].append(listing / ours)
+            found[f"{name}.peak_share"].append(at_the_limit / ours)
+            if precision == "bfloat16":
+                slower = product_peak() / product_peak(kind=torch.bfloat16)
+                found[f"{name}.own_peak_share"].append(at_the_limit * slower / ours)
+    return {f"speed.{name}": median(values) for name, values in found.items()}
+
+
+def _group(precision: str) -> str:
+    """Give the part of the names of what is measured in a precision."""
+    return "loop" if precision == "float32" else precision
+
+
+def _precisions() -> list[str]:
+    """Give the precisions that this processor computes in."""
+    has_bfloat16 = multiplies_bfloat16(torch.device("cpu"))
+    return ["float32", "bfloat16"] if has_bfloat16 else ["float32"]
 
 
 def measure_loop_on_avx2(rounds: int) -> dict[str, float]:
@@ -104,7 +129,9 @@ def measure_loop_on_avx2(rounds: int) -> dict[str, float]:
     return {name.replace("loop", "avx2"): value for name, value in found.items()}
 
 
-def measure_large_batches(rounds: int, documents: int = 1024) -> dict[str, float]:
+def measure_large_batches(
+    rounds: int, precisions: Sequence[str] = ("float32",), documents: int = 1024
+) -> dict[str, float]:
     """Train an epoch at batch 512 in turns with packed tutorial code and with Keras on torch."""
     news = generate_news(documents)
     packed = Network(
@@ -114,15 +141,21 @@ def measure_large_batches(rounds: int, documents: int = 1024) -> dict[str, float
     )
     keras = Keras(hidden=(256, 256), epochs=1, batch_size=512)
     texts, labels = news["text"].tolist(), news["label"].tolist()
-    _ours(news.head(64), 512)  # for nothing: warms up
-    packed.fit(texts[:64], labels[:64])
-    keras.fit(texts[:64], labels[:64])
-    ratios: dict[str, list[float]] = {"tutorial_512": [], "keras_512": []}
+    rivals: dict[str, Network | Keras] = {"tutorial_512": packed, "keras_512": keras}
+    for precision in precisions:
+        _ours(news.head(64), 512, precision)  # for nothing: warms up
+    for rival in rivals.values():
+        rival.fit(texts[:64], labels[:64])
+    found: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        ours = _seconds(partial(_ours, news, 512))
-        ratios["tutorial_512"].append(_seconds(lambda: packed.fit(texts, labels)) / ours)
-        ratios["keras_512"].append(_seconds(lambda: keras.fit(texts, labels)) / ours)
-    return {f"speed.loop.{name}": median(values) for name, values in ratios.items()}
+        theirs = {
+            name: _seconds(partial(rival.fit, texts, labels)) for name, rival in rivals.items()
+        }
+        for precision in precisions:
+            ours = _seconds(partial(_ours, news, 512, precision))
+            for name, seconds in theirs.items():
+                found[f"{_group(precision)}.{name}"].append(seconds / ours)
+    return {f"speed.{name}": median(values) for name, values in found.items()}
 
 
 def measure_reading(rounds: int = 5, documents: int = 20_000) -> dict[str, float]:
@@ -173,13 +206,15 @@ def measure_answers(rounds: int = 5) -> dict[str, float]:
 def results(rounds: int = 1) -> dict[str, float]:
     """Measure all ratios: the value of each name of the ledger.
 
+    What is in bfloat16 is left out where the processor has no instructions for it.
+
     Args:
         rounds: How often the trainings take turns; the tests are content with one.
     """
     return (
-        measure_loop(rounds)
+        measure_loop(rounds, _precisions())
         | measure_loop_on_avx2(rounds)
-        | measure_large_batches(rounds)
+        | measure_large_batches(rounds, _precisions())
         | measure_reading()
         | measure_answers()
     )
@@ -206,10 +241,10 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def _ours(news: pd.DataFrame, batch_size: int = 32) -> None:
+def _ours(news: pd.DataFrame, batch_size: int = 32, precision: str = "float32") -> None:
     configuration = dataclasses.replace(ARTICLE, batch_size=batch_size)
     validation = news.drop_duplicates("label")
-    train(news, validation, configuration, device="cpu", progress=False)
+    train(news, validation, configuration, device="cpu", progress=False, precision=precision)
 
 
 def _listing(news: pd.DataFrame) -> None:

@@ -341,6 +341,9 @@ def test_a_corpus_of_token_ids(table: Path, tmp_path: Path) -> None:
     assert 0 <= report["validation_accuracy"] <= 1
     assert not (output / STATE_FILE).exists()
     assert companion("predict", output, "the goal").exit_code == 0
+    half = json.loads(companion(*train, "--precision", "bfloat16", "--json").stdout)
+    assert half["validation_loss"] == pytest.approx(report["validation_loss"], rel=0.05)
+    assert half["validation_loss"] != report["validation_loss"]
     assert "give documents with --data" in companion("evaluate", output).stderr
     assert "give --tables TABLES alone" in companion(*train, "--corpus", "bbc").stderr
     assert "no whole corpus" in companion("train", "--tables", output, "--output", output).stderr

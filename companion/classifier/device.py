@@ -4,7 +4,7 @@ import torch
 
 from companion.errors import DeviceError
 
-__all__ = ["DEVICES", "accurate_float", "choose_device"]
+__all__ = ["DEVICES", "accurate_float", "choose_device", "multiplies_bfloat16"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -45,3 +45,16 @@ def choose_device(name: str = "auto") -> torch.device:
 def accurate_float(device: torch.device) -> torch.dtype:
     """Give the type for sums over many documents: 64 bits, and 32 on ``mps``, which has no more."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Say whether a device has instructions for products in bfloat16; without, they are slow.
+
+    On a CPU they are AVX-512 BF16 or AMX.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    return False

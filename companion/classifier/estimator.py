@@ -130,6 +130,7 @@ class NewsClassifier(TextEstimator):
             or where no class has two texts, all texts are trained on and the loss on them chooses.
         class_weight: None, ``"balanced"``, or the weight of each label.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        precision: As in :func:`~companion.classifier.training.train`.
         random_state: Fixes the held-out texts, the weights, the order and the dropout. The default
             gives the same result in every run; None does not.
         verbose: Whether to draw a progress bar, where the output is a terminal.
@@ -178,6 +179,7 @@ class NewsClassifier(TextEstimator):
         validation_fraction: float = 0.1,
         class_weight: str | Mapping[Any, float] | None = None,
         device: str = "auto",
+        precision: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
         verbose: bool = False,
     ) -> None:
@@ -207,6 +209,7 @@ class NewsClassifier(TextEstimator):
         self.validation_fraction = validation_fraction
         self.class_weight = class_weight
         self.device = device
+        self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -281,6 +284,7 @@ class NewsClassifier(TextEstimator):
             frame[held_out] if held_out.any() else frame,
             configuration,
             device=self.device,
+            precision=self.precision,
             progress=self.verbose,
         )
         self.text_classifier_ = TextClassifier(

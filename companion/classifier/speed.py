@@ -90,7 +90,7 @@ def operations_per_token(configuration: Configuration) -> int:
     return sum(3 * directions * 2 * 4 * hidden * (size + hidden) for size in inputs)
 
 
-def product_peak(size: int = 512, repeats: int = 20) -> float:
+def product_peak(size: int = 512, repeats: int = 20, kind: torch.dtype = torch.float32) -> float:
     """Measure how many operations a CPU-second one thread does in a product of two matrices.
 
     Torch has two libraries for it, and on some processors one is twice as fast: the better counts.
@@ -98,11 +98,12 @@ def product_peak(size: int = 512, repeats: int = 20) -> float:
     Args:
         size: The rows and columns of both matrices.
         repeats: Products in a measurement; the best of five measurements counts.
+        kind: The type of the numbers.
 
     Returns:
         Multiplications and additions a CPU-second.
     """
-    left, right = torch.rand(size, size), torch.rand(size, size)
+    left, right = torch.rand(size, size).to(kind), torch.rand(size, size).to(kind)
     ways: list[Callable[[], object]] = [lambda: left @ right]
     if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         linear = torch.ops.mkldnn._linear_pointwise

@@ -27,7 +27,7 @@ from tqdm import TqdmWarning
 from companion.classifier.batches import Batch, shuffled_batches
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import validate_corpus
-from companion.classifier.device import choose_device
+from companion.classifier.device import choose_device, multiplies_bfloat16
 from companion.classifier.device_table import DeviceTable
 from companion.classifier.distributed import Ranks, is_first_process
 from companion.classifier.encoded_corpus import LabelledTable
@@ -98,7 +98,8 @@ def train(
         checkpoint_every: Seconds from one save of the state to the next; 0 saves after each step.
         log_directory: Where to write the history for TensorBoard as well.
         precision: ``"float32"``, ``"bfloat16"`` for the products and the LSTM, or ``"auto"``:
-            bfloat16 on a GPU that has it.
+            bfloat16 on a GPU that has it. On a CPU it is for you to choose, so that the same
+            program gives nearly the same weights on every CPU.
 
     Returns:
         The classifier, the history and the best epoch.
@@ -233,8 +234,8 @@ def _check_choices(
     if not 0 <= checkpoint_every < float("inf"):
         raise DataError(f"checkpoint_every is {checkpoint_every}; give a number of seconds")
     if precision == "auto":
-        has_it = chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = "bfloat16" if has_it else "float32"
+        is_for_it = chosen.type == "cuda" and multiplies_bfloat16(chosen)
+        precision = "bfloat16" if is_for_it else "float32"
     return chosen, torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
@@ -392,6 +393,12 @@ def _fit(
             _LOGGER.info("resuming the training in %s (%s)", checkpoints.path.parent, done)
     network = ranks.wrap(model).__call__
     if precision == torch.bfloat16:
+        if ranks.is_first and not multiplies_bfloat16(ranks.device):
+            _LOGGER.warning(
+                "no instructions for bfloat16 are known on this device (%s): float32 is faster, if "
+                "it has none",
+                ranks.device.type,
+            )
         network = torch.autocast(ranks.device.type, precision)(network)
     with tqdm(
         total=configuration.epochs * steps_an_epoch,

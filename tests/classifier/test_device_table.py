@@ -11,6 +11,7 @@ from companion.classifier import training
 from companion.classifier.batches import batches_by_length, shuffled_batches
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits
+from companion.classifier.device import multiplies_bfloat16
 from companion.classifier.device_table import DeviceTable
 from companion.classifier.encoding import build_vocabulary, encode
 from companion.classifier.token_table import TokenTable
@@ -114,3 +115,21 @@ def test_half_the_bits_learn_as_much(splits: Splits, small: Configuration) -> No
     assert all(each.dtype == torch.float32 for each in run.classifier.model.parameters())
     with pytest.raises(DataError, match="there is no precision 'float16'"):
         train(splits.train, splits.validation, small, device="cpu", precision="float16")
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_processor_without_bfloat16_is_told(
+    splits: Splits,
+    small: Configuration,
+    has_it: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_it})
+    assert multiplies_bfloat16(torch.device("cpu")) == has_it
+    assert not multiplies_bfloat16(torch.device("meta"))
+    documents = (splits.train, splits.validation, dataclasses.replace(small, epochs=1))
+    for precision, said in (("auto", 0), ("float32", 0), ("bfloat16", 0 if has_it else 1)):
+        caplog.clear()
+        train(*documents, device="cpu", progress=False, precision=precision)
+        assert sum("float32 is faster" in record.message for record in caplog.records) == said

@@ -89,6 +89,7 @@ def test_the_parameters_are_those_of_the_configuration() -> None:
         "validation_fraction",
         "class_weight",
         "device",
+        "precision",
         "random_state",
         "verbose",
     ]
@@ -129,6 +130,15 @@ def test_every_choice_reaches_the_training(texts: pd.DataFrame) -> None:
     assert all(
         getattr(other, field.name) != field.default for field in dataclasses.fields(Configuration)
     ), "a choice left at its default would show nothing"
+
+
+def test_the_precision_reaches_the_training(texts: pd.DataFrame, fitted: NewsClassifier) -> None:
+    half = NewsClassifier(**TINY, precision="bfloat16").fit(texts["text"], texts["label"])
+    assert not half.history_.equals(fitted.history_)
+    losses = [model.history_["training_loss"] for model in (half, fitted)]
+    pd.testing.assert_series_equal(*losses, rtol=0.05)
+    with pytest.raises(DataError, match="there is no precision 'half'"):
+        NewsClassifier(**TINY, precision="half").fit(texts["text"], texts["label"])
 
 
 def test_it_trains_as_train_does(texts: pd.DataFrame) -> None:
