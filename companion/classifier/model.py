@@ -42,8 +42,8 @@ class LSTMClassifier(nn.Module):
         self.layers = nn.ModuleList(
             _Layer(size, configuration.hidden_size, directions) for size in input_sizes
         )
-        self.input_dropout = _Dropout(configuration.input_dropout)
-        self.dropout = _Dropout(configuration.dropout)
+        self.input_dropout = nn.Dropout(configuration.input_dropout)
+        self.dropout = nn.Dropout(configuration.dropout)
         self.head = nn.Linear(width * len(configuration.pooling.split("+")), classes)
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class LSTMClassifier(nn.Module):
         )  # (batch · windows, window)
         hidden = self.input_dropout(self.embedding(windows))  # (batch · windows, window, embedding)
         for number, layer in enumerate(self.layers):
-            hidden = layer(self.dropout(hidden) if number else hidden, window_lengths)
+            hidden = layer(self._drop_states(hidden) if number else hidden, window_lengths)
         hidden = hidden.reshape(token_ids.shape[0], -1, hidden.shape[2])  # (batch, time, width)
         return self.head(self.dropout(pool(hidden, lengths, self.pooling)))  # type: ignore[no-any-return]
 
@@ -73,24 +73,16 @@ class LSTMClassifier(nn.Module):
         dropped = torch.rand(token_ids.shape, device=token_ids.device) < self.word_dropout
         return token_ids.masked_fill(dropped & (token_ids != PADDING_ID), UNKNOWN_ID)
 
+    def _drop_states(self, hidden: Tensor) -> Tensor:
+        """Do as ``nn.Dropout``, which takes three times as long for the states of all words.
 
-class _Dropout(nn.Module):
-    """What ``nn.Dropout`` does, whose random numbers take five times as long on a CPU.
-
-    Args:
-        share: The share of the numbers that is set to 0 in training; the others grow to make up.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Map values of any shape."""
-        if not self.training or self.share == 0:
-            return values
-        is_kept = torch.rand(values.shape, device=values.device) >= self.share
-        return values * (is_kept / (1 - self.share)).to(values.dtype)
+        On a CPU it draws them one at a time: 7 % of a step of the article's network.
+        """
+        share = self.dropout.p
+        if not self.training or share == 0:
+            return hidden
+        is_kept = torch.rand(hidden.shape, device=hidden.device) >= share
+        return hidden * (is_kept / (1 - share)).to(hidden.dtype)
 
 
 class _Layer(nn.Module):

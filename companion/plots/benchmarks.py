@@ -10,6 +10,7 @@ __all__ = ["PEERS", "accuracy_against_cost", "time_shares"]
 
 PEERS = {
     "lstm": "our LSTM, recommended",
+    "lstm_three": "three of ours, averaged",
     "listing": "the article's listing, least repair",
     "tutorial": "tutorial LSTM, packed",
     "keras": "Keras LSTM on torch",

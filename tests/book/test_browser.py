@@ -43,6 +43,8 @@ NARROW = {
     "project/model.html",
     "reference/claims.html",
 }
+# The workers share the pages: so many tests have some of them each.
+PARTS = 8
 # Pages of sources differ in nothing but code, so axe looks at one.
 SOURCE = "_modules/companion/ledger.html"
 # Bytes that a page loads beside its text and figures: without formulas, and with MathJax.
@@ -126,13 +128,13 @@ class Visit:
         ]
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 def test_every_page_in_a_browser(
-    html: Path, server: str, browser: Any, axe: str, pages: Pages
+    html: Path, server: str, browser: Any, axe: str, pages: Pages, part: int
 ) -> None:
     """No error, no other host, no line too wide, nothing that axe finds; formulas; few bytes."""
-    assert {*NARROW, SOURCE} <= set(pages)
     faults = []
-    for name in pages:
+    for name in list(pages)[part::PARTS]:
         is_asked = not name.startswith("_modules/companion/") or name == SOURCE
         visit = Visit(browser, f"{server}/{name}", axe if is_asked else "")
         visit.look(360, "light")
@@ -164,6 +166,10 @@ def test_every_page_in_a_browser(
             faults.append(f"{name}: {'loads' if loads_model else 'lacks'} {MODEL}")
         visit.tab.close()
     assert faults == []
+
+
+def test_the_pages_named_here_are_there_and_the_scripts_are_small(html: Path, pages: Pages) -> None:
+    assert {*NARROW, SOURCE} <= set(pages)
     sizes = {file.name: file.stat().st_size for file in (html / "_static" / SCRIPTS).iterdir()}
     assert sum(sizes.values()) < MODEL_BUDGET, sizes
     assert sum(sizes.values()) - sizes[MODEL] < SCRIPTS_BUDGET, sizes

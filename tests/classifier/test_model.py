@@ -45,21 +45,21 @@ def test_the_article_network_has_its_parameters() -> None:
     assert parameter_count(network) == 10_000 * 100 + lstm + 256 * 2 + 2 == 1_893_442
 
 
-def test_dropout_drops_a_share_and_makes_up_for_it() -> None:
-    """It does what ``nn.Dropout`` does, to the values, the gradients and their types."""
-    dropout = LSTMClassifier(9, 2, dataclasses.replace(Configuration(), dropout=0.2)).dropout
-    values = torch.ones(200, 100, requires_grad=True)
+def test_the_states_between_layers_are_dropped_as_by_torch() -> None:
+    """The values, the gradients and their types."""
+    network = LSTMClassifier(9, 2, dataclasses.replace(CONFIGURATIONS["article"], dropout=0.2))
+    hidden = torch.ones(2, 100, 100, requires_grad=True)
     torch.manual_seed(0)
-    dropped = dropout(values)
+    dropped = network._drop_states(hidden)
     dropped.sum().backward()
     assert dropped.unique().tolist() == [0, 1.25]
     assert (dropped == 0).float().mean().item() == pytest.approx(0.2, abs=0.01)
-    assert torch.equal(values.grad, dropped.detach())
-    assert not torch.equal(dropped, dropout(values))
-    assert dropout(values.bfloat16()).dtype == torch.bfloat16
-    assert dropout.eval()(values) is values
-    whole = LSTMClassifier(9, 2, dataclasses.replace(Configuration(), dropout=0)).dropout
-    assert whole(values) is values
+    assert torch.equal(hidden.grad, dropped.detach())
+    assert not torch.equal(dropped, network._drop_states(hidden))
+    assert network._drop_states(hidden.bfloat16()).dtype == torch.bfloat16
+    assert network.eval()._drop_states(hidden) is hidden
+    whole = LSTMClassifier(9, 2, dataclasses.replace(CONFIGURATIONS["article"], dropout=0))
+    assert whole._drop_states(hidden) is hidden
 
 
 def test_every_parameter_gets_a_gradient() -> None:
