@@ -5,7 +5,6 @@ Explained in :doc:`/project/ecosystem`.
 
 import json
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ class OnnxClassifier:
             EmptyDocumentError: If a text has no token.
         """
         documents = encode(texts, self.vocabulary, self._maximum_words)
-        order = np.argsort([len(document) for document in documents], kind="stable")
+        order = sorted(range(len(documents)), key=lambda row: len(documents[row]))
         probabilities = np.empty((len(documents), len(self.labels)))
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
@@ -148,8 +147,10 @@ def _fits(session: Any, tokens: int, labels: int) -> bool:
 
 def _pad(documents: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Put documents into one rectangle; :func:`companion.classifier.batches.pad` without torch."""
-    lengths = np.array([len(document) for document in documents], dtype=np.int64)
-    token_ids = np.full((len(documents), lengths.max()), PADDING_ID, dtype=np.int64)
-    is_word = np.arange(lengths.max()) < lengths[:, None]
-    token_ids[is_word] = np.fromiter(chain.from_iterable(documents), np.int64, lengths.sum())
-    return token_ids, lengths
+    lengths = [len(document) for document in documents]
+    width = max(lengths)
+    rows = [
+        [*document, *[PADDING_ID] * (width - length)]
+        for document, length in zip(documents, lengths, strict=True)
+    ]
+    return np.array(rows, dtype=np.int64), np.array(lengths, dtype=np.int64)
