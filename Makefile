@@ -28,7 +28,7 @@ offline: book  ## put the HTML into one zip file, to be read without a server or
 
 test: lint  ## run every test and every notebook, and measure every recorded number again
 	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/book
+	$(BIN)/pytest -n 2 --dist worksteal tests/book
 	$(BIN)/pytest -n 2 --dist loadfile --nbval book
 	$(BIN)/pytest -n 2 tests/test_recorded.py
 
