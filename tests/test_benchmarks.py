@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import command, generated, gpu
+from benchmarks import command, generated, gpu, peers, rivals
+from companion.classifier.estimator import NewsClassifier
 from companion.classifier.text import tokenize
 
 
@@ -79,3 +80,33 @@ def test_the_generated_texts_are_the_generated_ids() -> None:
     assert [int(word[1:]) for text, _ in written for word in text.split()] == ids.tolist()
     assert [label for _, label in written] == [f"class {label}" for label in labels]
     assert np.bincount(labels, minlength=generated.CLASSES).min() > 0
+
+
+def test_fasttext_takes_the_pair_that_is_best_on_held_out_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A rate of 0.000001 learns nothing in an epoch; a usual one separates the classes."""
+    texts = [f"{word} and {word}" for word in ("goal", "bank", "film")] * 40
+    labels = ["sport", "money", "culture"] * 40
+    for pairs in (((1e-6, 1), (1.0, 25)), ((1.0, 25), (1e-6, 1))):
+        monkeypatch.setattr(rivals, "FASTTEXT_PAIRS", pairs)
+        calls: list[str] = []
+        model = rivals.FastText().fit(texts, labels, after=lambda calls=calls: calls.append("end"))
+        assert model.pair == (1.0, 25)
+        assert (model.predict(texts) == labels).all()
+        assert calls == ["end"]
+        assert len(model.seconds) == 1
+
+
+def test_three_of_ours_decide_by_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["goal and match", "match and team", "bank and debt", "debt and rates"] * 5
+    labels = ["sport", "sport", "money", "money"] * 5
+    monkeypatch.setattr(
+        peers,
+        "NewsClassifier",
+        lambda **choices: NewsClassifier(embedding_size=8, hidden_size=8, **choices),
+    )
+    three = peers.METHODS["lstm_three"](2).fit(texts, labels)
+    assert [each.random_state for each in three.estimators_] == [200, 201, 202]
+    mean = np.mean([each.predict_proba(texts) for each in three.estimators_], axis=0)
+    np.testing.assert_allclose(three.predict_proba(texts), mean)
