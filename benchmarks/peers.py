@@ -5,8 +5,8 @@ more than one seed is measured), CPU-seconds and peak memory of the training, to
 documents a CPU-second one by one and in bulk, and the bytes of the saved model. Every measurement
 has a process of its own; the methods take turns, seed by seed.
 
-``--csv FILE`` measures your own table, ``--corpora`` and ``--methods`` choose, ``--epochs`` and
-``--words`` make it cheaper. ``--figure FILE`` draws accuracy against CPU-seconds.
+``--csv FILE`` measures your own table, ``--corpora`` and ``--methods`` choose, ``--seeds``,
+``--epochs`` and ``--words`` make it cheaper. ``--figure FILE`` draws accuracy against CPU-seconds.
 ``--record`` writes the table into the ledger; ``python -m benchmarks.speed`` has the ratios.
 """
 
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, f1_score
@@ -48,10 +49,14 @@ from companion.classifier.evaluation import tfidf_baseline
 from companion.classifier.text import tokenize
 
 COMMAND = "python -m benchmarks.peers --methods tfidf_lr tfidf_svc --record"
-SLOW_COMMAND = "python -m benchmarks.peers --words 128 --record"  # which no test repeats
+SLOW_COMMAND = "python -m benchmarks.peers --record"  # which no test repeats
+WORDS = 128  # of a text that the rivals' networks read
 CORPORA = ("bbc", "r8", "20newsgroups")
 # The methods that are cheap enough for the tests to measure again, with their seeds.
 REPEATED = {"tfidf_lr": (0, 1, 2), "tfidf_svc": (0, 1, 2)}
+# What takes minutes for each training is measured with one seed, unless ``--seeds`` says another.
+EXPENSIVE_METHODS = {"listing", "tutorial", "keras", "minilm_lr", "minilm_tuned"}
+EXPENSIVE_CORPORA = {"20newsgroups"}
 _SINGLE_ANSWERS = 40
 
 
@@ -144,6 +149,9 @@ def measure(corpus: str, method: str, seed: int, options: dict[str, int]) -> dic
     fit(texts, labels)
     seconds = model.seconds[-1] if hasattr(model, "seconds") else time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    first = seconds
+    if isinstance(model, NewsClassifier):
+        _, first = _timed(clone(model).set_params(epochs=1).fit, [texts], labels)
     answers, bulk = _timed(model.predict, [test])
     single = _timed(lambda text: model.predict([text]), test[:_SINGLE_ANSWERS])[1]
     if isinstance(model, NewsClassifier):
@@ -153,6 +161,7 @@ def measure(corpus: str, method: str, seed: int, options: dict[str, int]) -> dic
         "accuracy": float(accuracy_score(splits.test["label"], answers)),
         "macro_f1": float(f1_score(splits.test["label"], answers, average="macro")),
         "cpu_seconds": seconds,
+        "first_epoch_seconds": first,
         "tokens_a_second": words / seconds,
         "documents_a_second_single": _SINGLE_ANSWERS / single,
         "documents_a_second_bulk": len(test) / bulk,
@@ -172,12 +181,14 @@ def _warm_up(method: str, texts: Sequence[str], labels: Sequence[str]) -> None:
     small.predict(texts[:2])
 
 
-def _timed(function: Callable[[Any], Any], arguments: Sequence[Any]) -> tuple[Any, float]:
+def _timed(
+    function: Callable[..., Any], arguments: Sequence[Any], *others: Any
+) -> tuple[Any, float]:
     """Call a function with each argument: the last result and the CPU-seconds of all."""
     result = None
     start = time.process_time()
     for argument in arguments:
-        result = function(argument)
+        result = function(argument, *others)
     return result, time.process_time() - start
 
 
@@ -185,10 +196,14 @@ def _words_trained(model: Any, texts: Sequence[str]) -> float:
     """Count the tokens that the epochs went over; for a method without epochs, all of them once."""
     if isinstance(model, Network | Keras):
         return float(model.trained_words * model.epochs)
+    if isinstance(model, VotingClassifier):
+        return sum(_words_trained(each, texts) for each in model.estimators_)
     if isinstance(model, NewsClassifier):
         most = min(model.training_words, model.maximum_words)
         return float(sum(min(most, len(tokenize(text))) for text in texts) * model.n_iter_)
-    return float(sum(len(tokenize(text)) for text in texts) * getattr(model, "epochs", 1))
+    most = getattr(model, "maximum_length", sys.maxsize)
+    words = sum(min(most, len(tokenize(text))) for text in texts)
+    return float(words * getattr(model, "epochs", 1))
 
 
 def _saved_bytes(model: Any) -> int:
@@ -225,7 +240,7 @@ def measure_apart(
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Give a row a corpus and method: means over the seeds, and the range of the accuracies."""
-    numbers = rows.drop(columns=["seed", "validation_by_epoch"])
+    numbers = rows.drop(columns=["seed", "validation_by_epoch", "first_epoch_seconds"])
     groups = numbers.groupby(["corpus", "method"], sort=False)
     table = groups.mean()
     table.insert(1, "spread", groups["accuracy"].max() - groups["accuracy"].min())
@@ -241,17 +256,20 @@ def speed_up(rows: pd.DataFrame, corpus: str) -> float:
     """Give the CPU-seconds that the listing takes over those that ours takes to be as accurate.
 
     Ours is as accurate from the first epoch on whose validation accuracy is not below the test
-    accuracy of the trained listing. Its time is counted as the same part of the whole training,
-    with the reading of the texts and the word vectors.
+    accuracy of the trained listing. Its time is that of a training of one epoch, which reads the
+    texts and makes the word vectors, and for each further epoch its share of the rest.
     """
     row = {
         method: rows[(rows["corpus"] == corpus) & (rows["method"] == method)].iloc[0]
         for method in ("lstm", "listing")
     }
     by_epoch = np.array(row["lstm"]["validation_by_epoch"])
-    needed = int(np.argmax(by_epoch >= row["listing"]["accuracy"])) + 1
-    ours = row["lstm"]["cpu_seconds"] * needed / len(by_epoch)
-    return float(row["listing"]["cpu_seconds"] / ours)
+    is_as_accurate = by_epoch >= row["listing"]["accuracy"]
+    if not is_as_accurate.any():
+        raise ValueError(f"on {corpus} ours is never as accurate as the listing")
+    first = row["lstm"]["first_epoch_seconds"]
+    further = (row["lstm"]["cpu_seconds"] - first) / (len(by_epoch) - 1)
+    return float(row["listing"]["cpu_seconds"] / (first + int(is_as_accurate.argmax()) * further))
 
 
 def record(rows: pd.DataFrame) -> None:
@@ -267,9 +285,9 @@ def record(rows: pd.DataFrame) -> None:
             )
     for corpus in rows.loc[rows["method"] == "listing", "corpus"].unique():
         ledger.record(
-            f"peers.{corpus}.log_speed_up",
-            float(np.log10(speed_up(rows, corpus))),
-            tolerance=0.4,
+            f"peers.{corpus}.speed_up",
+            speed_up(rows, corpus),
+            tolerance=20.0,
             command=SLOW_COMMAND,
         )
 
@@ -288,9 +306,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA), choices=CORPORA)
     parser.add_argument("--csv", help="a table with the columns text and label, in their place")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, help="of each; else 3, and 1 where it takes minutes")
     parser.add_argument("--epochs", type=int, help="of the methods that have any")
-    parser.add_argument("--words", type=int, help="of a text that the rivals' networks read")
+    parser.add_argument(
+        "--words", type=int, default=WORDS, help="of a text that the rivals' networks read"
+    )
     parser.add_argument(
         "--json",
         type=Path,
@@ -314,8 +334,11 @@ def main() -> None:
     rows = _measured_before(arguments.json)
     done = {(row["corpus"], row["method"], row["seed"]) for row in rows}
     for corpus in [arguments.csv] if arguments.csv else arguments.corpora:
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.seeds or 3):
             for method in arguments.methods:
+                is_expensive = method in EXPENSIVE_METHODS or corpus in EXPENSIVE_CORPORA
+                if seed and is_expensive and not arguments.seeds:
+                    continue
                 if (corpus, method, seed) in done:
                     continue
                 measured = measure_apart(corpus, method, seed, options)

@@ -37,7 +37,7 @@ __all__ = [
 
 Documents = list[list[int]]
 # Learning rates and epochs; the library's own defaults are 0.1 and 5.
-FASTTEXT_PAIRS = ((0.1, 25), (0.5, 25), (1.0, 25), (1.0, 50), (3.0, 50))
+FASTTEXT_PAIRS = ((0.5, 25), (0.5, 100), (1.0, 50), (1.0, 100), (3.0, 50), (3.0, 100))
 Epoch = Callable[[nn.Module, torch.optim.Optimizer, Documents, list[int], int], None]
 
 
@@ -294,7 +294,10 @@ class FastText:
         kept, held_out = (each.nonzero()[0].tolist() for each in (~is_held_out, is_held_out))
 
         def accuracy(pair: tuple[float, int]) -> float:
-            self._train([lines[row] for row in kept], codes[kept], pair)
+            try:
+                self._train([lines[row] for row in kept], codes[kept], pair)
+            except RuntimeError:  # the library's "Encountered NaN": the rate was too high
+                return 0.0
             answers = self.predict([texts[row] for row in held_out])
             return float((answers == np.asarray(labels)[held_out]).mean())
 
@@ -315,7 +318,7 @@ class FastText:
             path.write_text("".join(rows), encoding="utf-8")
             self.model = fasttext.train_supervised(
                 str(path), epoch=epochs, wordNgrams=2, lr=rate, dim=100,
-                bucket=200_000, thread=1, seed=self.seed, verbose=0,
+                thread=1, seed=self.seed, verbose=0,
             )  # fmt: skip
 
     def predict(self, texts: Sequence[str]) -> NDArray[Any]:

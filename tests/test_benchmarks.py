@@ -1,5 +1,6 @@
 """The command line of the benchmarks; the script for a GPU runs whole on a CPU, at a small size."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -48,6 +49,29 @@ def test_the_script_for_a_gpu_runs_whole_on_a_cpu(tmp_path: Path) -> None:
             figures[f"{name}_seconds.batch_{batch_size}"] for name in ("floor", "epoch")
         )
         assert 0 < floor < epoch
+        assert figures[f"epoch_over_floor.batch_{batch_size}"] == pytest.approx(epoch / floor)
+
+
+def test_the_script_for_a_gpu_takes_a_corpus_or_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[gpu.Data] = []
+    monkeypatch.setattr(gpu, "run", lambda data, device: seen.append(data) or {})
+    table = tmp_path / "news.csv"
+    rows = [f"goal {each},sport\nbank {each},money" for each in range(20)]
+    table.write_text("title,section\n" + "\n".join(rows))
+    gpu.main(["--device", "cpu", "--corpus", "bbc"])
+    gpu.main(["--device", "cpu", "--data", str(table), "--text", "title", "--label", "section"])
+    assert seen[0].labels == ["business", "entertainment", "politics", "sports", "tech"]
+    assert len(seen[0].training) > 1500
+    assert seen[1].labels == ["money", "sport"]
+
+
+def test_a_target_that_is_not_reached_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = gpu.generate(64, 64)
+    monkeypatch.setattr(gpu, "_TARGET", 1.1)
+    monkeypatch.setattr(gpu, "_FAST", dataclasses.replace(gpu._FAST, hidden_size=8, epochs=1))
+    assert "seconds_to_target" not in gpu._accuracy(data, "cpu")
 
 
 def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

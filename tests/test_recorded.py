@@ -13,6 +13,7 @@ import torch
 from benchmarks import (
     bbc,
     finetuning,
+    gpu,
     language,
     listing_effects,
     live,
@@ -63,8 +64,13 @@ def test_the_fine_tuning(method: str, size: str, seed: int) -> None:
 
 
 def test_the_speed() -> None:
-    for name, value in speed.results().items():
+    """Processors differ, so the tolerances are wide; below these bounds something is broken."""
+    found = speed.results()
+    for name, value in found.items():
         ledger.check(name, value)
+    at_least = {"loop.listing": 1.3, "loop.tutorial_512": 2.0, "loop.keras_512": 1.3}
+    at_least |= {"reading.listing": 25.0, "answers.single": 3.0, "answers.bulk": 1.1}
+    assert [name for name, bound in at_least.items() if found[f"speed.{name}"] < bound] == []
 
 
 @pytest.mark.parametrize("corpus", peers.CORPORA)
@@ -109,8 +115,9 @@ def test_the_service_under_load() -> None:
 def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     """Every record belongs to a benchmark that the tests above run, or a notebook checks it.
 
-    Excepted are the cells of fine-tuning and the peers that cost too much, and the times of two
-    processes and of the service, which other work on the machine changes; their pages say so.
+    Excepted are the cells of fine-tuning and the peers that cost too much, what needs a GPU, and
+    the times of two processes and of the service, which other work changes; their pages
+    say so.
     """
     modules = (bbc, listing_effects, live, soak, finetuning, peers, speed, scale, ways, serve)
     measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
@@ -125,7 +132,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
         if record.command not in measured_here
         and record.name not in checked
         and not (record.command == finetuning.SLOW_COMMAND and _cell(record.name) in slow)
-        and record.command != peers.SLOW_COMMAND
+        and record.command not in (peers.SLOW_COMMAND, gpu.COMMAND)
     ]
     assert unmeasured == []
 
