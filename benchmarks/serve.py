@@ -179,7 +179,7 @@ def _values(
             values[f"{name}.p{percent}_ms"] = (milliseconds, 30 * milliseconds)
         values[f"{name}.throughput"] = (load.throughput, 30 * load.throughput)
         ratio = alone[clients].processor / loaded.processor
-        values[f"{name}.batching_ratio"] = (ratio, 0.7)
+        values[f"{name}.batching_ratio"] = (ratio, 1.5)
     for share, load in opened.items():
         for percent in (50, 99):
             milliseconds = 1000 * load.percentile(percent)
