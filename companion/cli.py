@@ -6,6 +6,7 @@ after Ctrl-C, 141 when whoever reads the output has gone, as ``head`` does.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -230,15 +231,17 @@ def train(
     from companion.reproducibility import stamp
 
     splits = _splits(source, seed)
+    learn = functools.partial(
+        train_classifier,
+        splits.train,
+        splits.validation,
+        chosen,
+        device=device,
+        precision=precision,
+        checkpoint=output,
+    )
     if not is_first_process():  # it helps to train; the first one prints, measures and writes
-        train_classifier(
-            splits.train,
-            splits.validation,
-            chosen,
-            device=device,
-            precision=precision,
-            checkpoint=output,
-        )
+        learn()
         return
     prepare_directory(output)
     counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
@@ -250,16 +253,7 @@ def train(
     with training_lock(output), _saying_how_to_resume(context.find_root().obj, output):
         if restart:
             remove_state(output)
-        run = train_classifier(
-            splits.train,
-            splits.validation,
-            chosen,
-            device=device,
-            precision=precision,
-            checkpoint=output,
-            checkpoint_every=checkpoint_every,
-            log_directory=tensorboard,
-        )
+        run = learn(checkpoint_every=checkpoint_every, log_directory=tensorboard)
         evaluation = evaluate(run.classifier, splits.test)
         report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
         report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}

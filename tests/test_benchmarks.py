@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import command, generated, gpu, peers, rivals
@@ -134,3 +135,16 @@ def test_three_of_ours_decide_by_their_mean(monkeypatch: pytest.MonkeyPatch) -> 
     assert [each.random_state for each in three.estimators_] == [200, 201, 202]
     mean = np.mean([each.predict_proba(texts) for each in three.estimators_], axis=0)
     np.testing.assert_allclose(three.predict_proba(texts), mean)
+
+
+def test_the_speed_up_counts_what_is_done_once_in_full() -> None:
+    """The listing's accuracy is reached in the second epoch: 4 s with the first, and 3 s more."""
+    columns = {"corpus": "bbc", "validation_by_epoch": [0.5, 0.9, 0.95], "accuracy": 0.9}
+    rows = [
+        {"method": "lstm", "cpu_seconds": 10.0, "first_epoch_seconds": 4.0, **columns},
+        {"method": "listing", "cpu_seconds": 70.0, "first_epoch_seconds": 70.0, **columns},
+    ]
+    assert peers.speed_up(pd.DataFrame(rows), "bbc") == pytest.approx(70 / 7)
+    rows[1]["accuracy"] = 0.96
+    with pytest.raises(ValueError, match="never as accurate"):
+        peers.speed_up(pd.DataFrame(rows), "bbc")
