@@ -35,6 +35,22 @@ class Batch:
     lengths: Tensor
     rows: NDArray[np.int64] | Tensor
 
+    def parts(self, size: int) -> Iterator["Batch"]:
+        """Give so many documents at a time, each part only as wide as its own longest document.
+
+        The gradients of the parts, added up, are that of the batch.
+
+        Args:
+            size: The most documents in a part. A batch that has no more is given as it is.
+        """
+        if len(self.rows) <= size:
+            yield self
+            return
+        for start in range(0, len(self.rows), size):
+            part = slice(start, start + size)
+            lengths = self.lengths[part]
+            yield Batch(self.token_ids[part, : int(lengths.max())], lengths, self.rows[part])
+
 
 def pad(documents: Sequence[Sequence[int]], padding_id: int = PADDING_ID) -> tuple[Tensor, Tensor]:
     """Put documents of different lengths into one rectangle.

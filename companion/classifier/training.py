@@ -29,10 +29,11 @@ from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import validate_corpus
 from companion.classifier.device import choose_device, multiplies_bfloat16
 from companion.classifier.device_table import DeviceTable
-from companion.classifier.distributed import Ranks, is_first_process
+from companion.classifier.distributed import Ranks, is_first_process, process_count
 from companion.classifier.encoded_corpus import LabelledTable
 from companion.classifier.encoding import build_vocabulary, encode
 from companion.classifier.inference import TextClassifier
+from companion.classifier.memory import keep_memory
 from companion.classifier.model import LSTMClassifier
 from companion.classifier.state import Checkpoints, TrainingState, remove_state, training_lock
 from companion.classifier.text import Vocabulary
@@ -49,6 +50,7 @@ __all__ = ["PRECISIONS", "TrainingRun", "train", "train_tables"]
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 _LOGGER = logging.getLogger(__name__)
+_ROWS_AT_ONCE = 64
 _DOCUMENTS_FOR_VECTORS = 200_000  # more do not change the vectors, and take gigabytes
 
 
@@ -196,6 +198,8 @@ def train_tables(
         ranks = Ranks.join(chosen)
         stack.enter_context(torch.random.fork_rng())
         torch.manual_seed(configuration.seed)
+        if chosen.type == "cpu":
+            stack.enter_context(keep_memory())
         whole = training.tokens if whole_documents is None else whole_documents
         classifier = _untrained(whole, vocabulary, list(labels), configuration, ranks)
         checkpoints = None
@@ -464,20 +468,18 @@ def _train_epoch(
     The order of the batches follows from the generator as it was when the epoch began, so an epoch
     that was stopped goes on after the batches that it had done.
     """
-    configuration, model, device = classifier.configuration, classifier.model, classifier.device
+    configuration, model = classifier.configuration, classifier.model
     model.train()
     batches = documents.batches(configuration, state.generator)
     for batch in itertools.islice(batches, state.batches, None):
         own, factor = ranks.share(batch)
         ranks.seed_step(configuration.seed, state.steps)
         state.optimizer.zero_grad()
-        logits = network(own.token_ids.to(device), own.lengths.to(device))
-        loss = factor * _loss(logits.float(), documents, own.rows, configuration.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = _backward(classifier, network, documents, own, factor)
         norm = nn.utils.clip_grad_norm_(model.parameters(), configuration.clip_norm)
         state.optimizer.step()
         state.scheduler.step()
-        state.add(ranks.mean(loss.detach()), len(batch.rows), norm.detach())
+        state.add(ranks.mean(loss), len(batch.rows), norm.detach())
         bar.update()
         if checkpoints:
             checkpoints.step(state)
@@ -488,6 +490,29 @@ def _train_epoch(
         "learning_rate": sums["learning_rate"],
         "gradient_norm": sums["gradient_norm"],
     }
+
+
+def _backward(
+    classifier: TextClassifier,
+    network: Callable[[Tensor, Tensor], Tensor],
+    documents: _Documents,
+    batch: Batch,
+    factor: float,
+) -> Tensor:
+    """Add the gradient of a batch's mean loss times a factor; give the loss.
+
+    A CPU reads a large batch in parts, which need less memory and padding.
+    """
+    device, smoothing = classifier.device, classifier.configuration.label_smoothing
+    is_read_in_parts = device.type == "cpu" and process_count() == 1
+    total = torch.zeros((), device=device)
+    for part in batch.parts(_ROWS_AT_ONCE if is_read_in_parts else len(batch.rows)):
+        logits = network(part.token_ids.to(device), part.lengths.to(device)).float()
+        share = len(part.rows) / len(batch.rows)
+        loss = factor * share * _loss(logits, documents, part.rows, smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total
 
 
 @contextlib.contextmanager

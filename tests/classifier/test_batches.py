@@ -116,3 +116,17 @@ def test_bucketing_saves_most_of_the_padding() -> None:
     documents = [[2] * int(length) for length in lengths]
     padded = sum(batch.token_ids.numel() for batch in shuffled_batches(documents, 32, generator))
     assert padded / lengths.sum() < 1.03
+
+
+def test_the_parts_of_a_batch_are_no_wider_than_their_longest_documents() -> None:
+    documents = [[2], [3, 4], [5, 6, 7], [8, 9, 2, 3], [4, 5, 6, 7, 8]]
+    (batch,) = batches_by_length(documents, 5)
+    assert [part.token_ids.shape for part in batch.parts(2)] == [(2, 2), (2, 4), (1, 5)]
+    rows = [
+        ids[: int(length)].tolist()
+        for part in batch.parts(2)
+        for ids, length in zip(part.token_ids, part.lengths, strict=True)
+    ]
+    assert rows == documents
+    assert np.concatenate([part.rows for part in batch.parts(2)]).tolist() == [0, 1, 2, 3, 4]
+    assert next(batch.parts(5)) is batch

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from companion.classifier import training
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import Splits
 from companion.classifier.evaluation import evaluate
@@ -215,3 +216,29 @@ def test_a_weight_must_be_a_number_from_zero_up(
 def test_some_weight_must_be_above_zero(splits: Splits, small: Configuration) -> None:
     with pytest.raises(DataError, match="the training documents: all weights are 0"):
         train(splits.train.assign(weight=0), splits.validation, small, progress=False)
+
+
+def test_a_large_batch_is_read_in_parts_and_learns_the_same(
+    splits: Splits, small: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighted = splits.train.assign(weight=np.resize([1.0, 3.0, 2.0], len(splits.train)))
+    choices = dataclasses.replace(small, batch_size=24, dropout=0.0, word_dropout=0.0)
+    widths: list[int] = []
+    forward = training.LSTMClassifier.forward
+
+    def watched(
+        self: training.LSTMClassifier, token_ids: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        widths.append(len(token_ids))
+        return forward(self, token_ids, lengths)
+
+    monkeypatch.setattr(training.LSTMClassifier, "forward", watched)
+    histories = {}
+    for rows in (24, 7):
+        monkeypatch.setattr(training, "_ROWS_AT_ONCE", rows)
+        widths.clear()
+        run = train(weighted, splits.validation, choices, device="cpu", progress=False)
+        histories[rows] = run.history
+        assert rows in widths
+    assert 24 not in widths
+    pd.testing.assert_frame_equal(histories[24], histories[7], rtol=1e-4)
