@@ -49,6 +49,7 @@ from benchmarks import generated
 from companion import ledger
 from companion.classifier.configuration import CONFIGURATIONS, Configuration
 from companion.classifier.corpus import load_corpus, read_table, split_corpus
+from companion.classifier.device import multiplies_bfloat16
 from companion.classifier.device_table import DeviceTable
 from companion.classifier.encoded_corpus import LabelledTable
 from companion.classifier.model import LSTMClassifier
@@ -159,8 +160,11 @@ def _agreement(data: Data, device: str) -> dict[str, float]:
         model.to(device)
         there = [(batch.token_ids.to(device), batch.lengths.to(device)) for batch in batches]
         own = torch.cat([model(*batch) for batch in there])
-        with torch.autocast(device, torch.bfloat16):
-            half = torch.cat([model(*batch) for batch in there])
+        half = {}
+        if multiplies_bfloat16(torch.device(device)):
+            with torch.autocast(device, torch.bfloat16):
+                logits = torch.cat([model(*batch) for batch in there])
+            half["bfloat16_difference"] = (logits.float() - own).abs().max().item()
         alone = torch.cat(
             [
                 model(ids[row : row + 1, : int(length)], lengths[row : row + 1])
@@ -175,7 +179,7 @@ def _agreement(data: Data, device: str) -> dict[str, float]:
         "logits_difference": difference,
         "check.company_does_not_matter": float(company < 1e-4),
         "company_difference": company,
-        "bfloat16_difference": (half.float() - own).abs().max().item(),
+        **half,
     }
 
 

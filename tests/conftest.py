@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from companion.classifier.configuration import Configuration
 from companion.classifier.corpus import Splits, split_corpus
+from companion.classifier.device import multiplies_bfloat16
 
 torch.set_num_threads(1)
 
@@ -29,6 +30,14 @@ settings.register_profile(
     "nightly", max_examples=10_000, deadline=None, suppress_health_check=_QUIET
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def bfloat16() -> None:
+    """Skip a test where the processor does not multiply in bfloat16."""
+    if not multiplies_bfloat16(torch.device("cpu")):
+        pytest.skip("this processor has no instructions for bfloat16")
+
 
 TOPICS = {
     "sport": ["goal", "match", "team", "coach", "league", "season", "striker", "penalty"],

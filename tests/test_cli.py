@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
+from companion.classifier.device import multiplies_bfloat16
 from companion.classifier.state import STATE_FILE
 from companion.cli import main
 from companion.errors import OutputError
@@ -341,12 +343,24 @@ def test_a_corpus_of_token_ids(table: Path, tmp_path: Path) -> None:
     assert 0 <= report["validation_accuracy"] <= 1
     assert not (output / STATE_FILE).exists()
     assert companion("predict", output, "the goal").exit_code == 0
-    half = json.loads(companion(*train, "--precision", "bfloat16", "--json").stdout)
-    assert half["validation_loss"] == pytest.approx(report["validation_loss"], rel=0.05)
-    assert half["validation_loss"] != report["validation_loss"]
     assert "give documents with --data" in companion("evaluate", output).stderr
     assert "give --tables TABLES alone" in companion(*train, "--corpus", "bbc").stderr
     assert "no whole corpus" in companion("train", "--tables", output, "--output", output).stderr
+
+
+def test_the_precision_is_that_of_the_processor(table: Path, tmp_path: Path) -> None:
+    train = ["train", "--data", table, "--device", "cpu", "--epochs", "1", "--json", "--output"]
+    outcome = companion(*train, tmp_path / "half", "--precision", "bfloat16")
+    if not multiplies_bfloat16(torch.device("cpu")):
+        assert outcome.exit_code == 2
+        assert "not known to multiply in bfloat16" in outcome.stderr
+        assert not (tmp_path / "half").exists()
+        return
+    half, whole = (
+        json.loads(each.stdout) for each in (outcome, companion(*train, tmp_path / "whole"))
+    )
+    assert half["validation_loss"] == pytest.approx(whole["validation_loss"], rel=0.05)
+    assert half["validation_loss"] != whole["validation_loss"]
 
 
 def test_ctrl_c_before_anything_is_saved_says_so(

@@ -48,9 +48,9 @@ def accurate_float(device: torch.device) -> torch.dtype:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Say whether a device has instructions for products in bfloat16; without, they are slow.
+    """Say whether a device has instructions for products in bfloat16.
 
-    On a CPU they are AVX-512 BF16 or AMX.
+    On a CPU they are AVX-512 BF16 or AMX. Without, torch is slow, or has no LSTM of this type.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

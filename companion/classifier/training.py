@@ -39,7 +39,7 @@ from companion.classifier.state import Checkpoints, TrainingState, remove_state,
 from companion.classifier.text import Vocabulary
 from companion.classifier.token_table import TokenTable
 from companion.classifier.vectors import ppmi_vectors
-from companion.errors import DataError, MissingPackageError, OutputError
+from companion.errors import DataError, DeviceError, MissingPackageError, OutputError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets has no bar
@@ -108,7 +108,7 @@ def train(
 
     Raises:
         DataError: If the documents cannot be used; nothing is trained then.
-        DeviceError: If the device is not there.
+        DeviceError: If the device is not there, or does not have the precision.
         CheckpointError: If the state in the folder is damaged, or of another training.
         OutputError: If the folder cannot be written, or another process is training into it.
         MissingPackageError: If TensorBoard is not installed and ``log_directory`` is given.
@@ -237,6 +237,11 @@ def _check_choices(
         )
     if not 0 <= checkpoint_every < float("inf"):
         raise DataError(f"checkpoint_every is {checkpoint_every}; give a number of seconds")
+    if precision == "bfloat16" and not multiplies_bfloat16(chosen):
+        raise DeviceError(
+            f"the device {chosen.type!r} of this machine is not known to multiply in bfloat16 (a "
+            "CPU does by AVX-512 BF16 or AMX); use 'float32' or 'auto'"
+        )
     if precision == "auto":
         is_for_it = chosen.type == "cuda" and multiplies_bfloat16(chosen)
         precision = "bfloat16" if is_for_it else "float32"
@@ -397,12 +402,6 @@ def _fit(
             _LOGGER.info("resuming the training in %s (%s)", checkpoints.path.parent, done)
     network = ranks.wrap(model).__call__
     if precision == torch.bfloat16:
-        if ranks.is_first and not multiplies_bfloat16(ranks.device):
-            _LOGGER.warning(
-                "no instructions for bfloat16 are known on this device (%s): float32 is faster, if "
-                "it has none",
-                ranks.device.type,
-            )
         network = torch.autocast(ranks.device.type, precision)(network)
     with tqdm(
         total=configuration.epochs * steps_an_epoch,

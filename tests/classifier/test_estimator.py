@@ -132,6 +132,7 @@ def test_every_choice_reaches_the_training(texts: pd.DataFrame) -> None:
     ), "a choice left at its default would show nothing"
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_the_precision_reaches_the_training(texts: pd.DataFrame, fitted: NewsClassifier) -> None:
     half = NewsClassifier(**TINY, precision="bfloat16").fit(texts["text"], texts["label"])
     assert not half.history_.equals(fitted.history_)
