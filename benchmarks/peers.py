@@ -319,7 +319,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--figure", type=Path, help="where to draw accuracy against CPU-seconds")
     parser.add_argument("--record", action="store_true", help="write book/results/peers.json")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    is_changed = arguments.csv or arguments.epochs or arguments.words != WORDS
+    if arguments.record and is_changed:
+        parser.error(
+            "--record is for the book's own comparison: leave out --csv, --epochs, --words"
+        )
+    return arguments
 
 
 def main() -> None:

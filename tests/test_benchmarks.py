@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,13 @@ def test_the_speed_up_counts_what_is_done_once_in_full() -> None:
     rows[1]["accuracy"] = 0.96
     with pytest.raises(ValueError, match="never as accurate"):
         peers.speed_up(pd.DataFrame(rows), "bbc")
+
+
+@pytest.mark.parametrize("change", [["--epochs", "1"], ["--csv", "news.csv"], ["--words", "9"]])
+def test_only_the_own_comparison_is_recorded(
+    change: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["peers", "--record", *change])
+    with pytest.raises(SystemExit):
+        peers.main()
+    assert "leave out --csv, --epochs, --words" in capsys.readouterr().err

@@ -110,3 +110,15 @@ def test_an_answer_and_its_words_are_bars() -> None:
     assert left.get_title()
     assert right.get_title()
     plt.close("all")
+
+
+def test_the_memory_is_drawn_against_what_the_machine_has() -> None:
+    sizes = pd.DataFrame(
+        {"memory": [0.1, 1.0], "files": [0.2, 2.0]}, index=pd.Index([1000, 10_000])
+    )
+    ax = plots.memory_curves(sizes, machine=24)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["memory", "files", "the machine: 24 GB"]
+    assert ax.get_lines()[0].get_ydata().tolist() == [0.1, 1.0]
+    assert ax.get_lines()[-1].get_ydata()[0] == 24
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

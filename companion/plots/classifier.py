@@ -18,6 +18,7 @@ __all__ = [
     "document_lengths",
     "failure_ladder",
     "learning_curves",
+    "memory_curves",
     "padding_amnesia",
     "reliability_diagram",
     "speedup_curves",
@@ -203,3 +204,15 @@ def speedup_curves(curves: Mapping[str, "pd.Series[float]"], ax: Axes | None = N
         axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
     ax.legend()
     return named(ax, "How much faster a step is", "processes", "times as fast as one process")
+
+
+def memory_curves(sizes: pd.DataFrame, machine: float, ax: Axes | None = None) -> Axes:
+    """Draw gigabytes by the number of documents, a line a column, and what the machine has."""
+    ax = axes_or_new(ax)
+    sns.lineplot(data=sizes, markers=True, dashes=False, ax=ax)
+    ax.axhline(machine, color="black", linestyle=":", label=f"the machine: {machine:g} GB")
+    ax.set(xscale="log", yscale="log")
+    ax.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
+    ax.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    ax.legend()
+    return named(ax, "Memory and disk of a training", "documents", "GB")
