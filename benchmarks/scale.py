@@ -249,7 +249,7 @@ def memory_results() -> dict[str, tuple[float, float]]:
     table = {size: memory(size, mapped=False) for size in SIZES}
     return {
         "scale.memory.mapped_bytes_a_document": (_slope(mapped, "anonymous"), 150),
-        "scale.memory.table_bytes_a_document": (_slope(table, "anonymous"), 500),
+        "scale.memory.table_bytes_a_document": (_slope(table, "anonymous"), 700),
         "scale.disk.bytes_a_document": (_slope(mapped, "disk"), 4),
     }
 
