@@ -2,8 +2,7 @@
 
 ``python -m benchmarks.scale`` measures what the page "When one machine is not enough" prints, and
 ``--record`` writes it into the results ledger. ``--documents 300000`` measures the memory of a
-corpus of that size alone; ten million documents take half an hour and 7 GB of disk. Every
-measurement runs in a process of its own.
+corpus of that size alone. Every measurement runs in a process of its own.
 """
 
 import argparse
