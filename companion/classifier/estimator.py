@@ -143,9 +143,10 @@ class NewsClassifier(TextEstimator):
         best_epoch_: The epoch whose weights were kept.
         n_iter_: How many epochs were run.
 
-    >>> texts = ["goal and match", "match and team", "bank and debt", "debt and rates"] * 5
-    >>> sections = ["sport", "sport", "money", "money"] * 5
-    >>> model = NewsClassifier(embedding_size=8, hidden_size=8, learning_rate=0.05, device="cpu")
+    >>> texts = ["goal and match", "match and team", "bank and debt", "debt and rates"] * 10
+    >>> sections = ["sport", "sport", "money", "money"] * 10
+    >>> small = {"embedding_size": 8, "hidden_size": 8, "batch_size": 4, "learning_rate": 0.05}
+    >>> model = NewsClassifier(**small, device="cpu")
     >>> model.fit(texts, sections).predict(["a match", "the debt"]).tolist()
     ['sport', 'money']
     """
