@@ -14,10 +14,12 @@ from companion.applications.image_recognition import (
 from companion.classifier.corpus import load_corpus, split_corpus
 from companion.classifier.text import tokenize
 from companion.classifier.training import train
+from companion.questions.explain import explain_words
 from companion.questions.faithfulness import agreements, deletion, randomised
 from companion.questions.pictures import grad_cam, share_inside
 
 COMMAND = "python -m benchmarks.explain --record"
+HEADLINE = "Shares rose after the bank raised its profit forecast"
 
 
 def words() -> Measured:
@@ -36,6 +38,17 @@ def words() -> Measured:
     return found
 
 
+def parts() -> Measured:
+    """Measure whether the scores of a headline's words add up."""
+    splits = split_corpus(load_corpus("bbc"), seed=0)
+    classifier = train(splits.train, splits.validation, device="cpu").classifier
+    found = explain_words(classifier, HEADLINE)
+    return {
+        "parts.sum": (float(found.scores.sum()), 0.5),
+        "parts.difference": (found.difference, 0.5),
+    }
+
+
 def pictures() -> Measured:
     """Measure how much of Grad-CAM's heat lies on the right half of a picture made of two."""
     cat, coffee = map(prepare_photograph, photographs(["chelsea", "coffee"]).values())
@@ -49,7 +62,13 @@ def pictures() -> Measured:
 
 def main() -> None:
     """Measure all or some, print, and record if asked to."""
-    run(__doc__, COMMAND, {"words": words, "pictures": pictures}, prefix="explain.", seed=0)
+    run(
+        __doc__,
+        COMMAND,
+        {"words": words, "parts": parts, "pictures": pictures},
+        prefix="explain.",
+        seed=0,
+    )
 
 
 if __name__ == "__main__":

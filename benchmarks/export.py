@@ -16,7 +16,8 @@ COMMAND = "python -m benchmarks.export --record"
 # How far each may drift between processors; sizes do not.
 TOLERANCES = {
     "onnx_difference": 1e-5,
-    "int8_difference": 0.05,
+    # Processors with and without instructions for products of 8 bits round them differently.
+    "int8_difference": 0.08,
     "int8_accuracy_loss": 0.01,
     "int8_changed_answers": 0.01,
     "int8_size": 0.01,

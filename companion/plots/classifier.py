@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -46,7 +47,10 @@ def document_lengths(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def learning_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the losses by epoch, from the ``history`` of a training run, and mark the best epoch."""
+    """Draw the losses by epoch, from the ``history`` of a training run, and mark the best epoch.
+
+    The axis goes from zero to a multiple of a half: runs that differ in the last digits share it.
+    """
     ax = axes_or_new(ax)
     losses = history[["training_loss", "validation_loss"]].rename(
         columns=lambda name: name.replace("_", " ")
@@ -62,6 +66,7 @@ def learning_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.legend()
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    ax.set_ylim(0, np.floor(2 * losses.to_numpy().max() + 1) / 2)
     return named(ax, "Loss by epoch", "epoch", "cross-entropy (nats)")
 
 
