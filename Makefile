@@ -26,9 +26,9 @@ offline: book  ## put the HTML into one zip file, to be read without a server or
 	$(BIN)/python -m zipfile -c _build/large-models-at-work.zip $(HTML)/
 	@echo "Unpack _build/large-models-at-work.zip anywhere and open html/index.html"
 
-test: lint  ## run every test and every notebook, and measure every recorded number again
+test: lint book  ## build the book, run every test and every notebook, and measure every recorded number again
 	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
-	$(BIN)/pytest -n 2 --dist worksteal tests/book
+	BOOK_IS_BUILT=1 $(BIN)/pytest -n 2 --dist worksteal tests/book
 	$(BIN)/pytest -n 2 --dist loadfile --nbval book
 	$(BIN)/pytest -n 2 tests/test_recorded.py
 
