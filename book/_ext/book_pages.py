@@ -111,6 +111,16 @@ def without_script(head: str, name: str) -> str:
     return re.sub(rf'<script [^>]*src="[^"]*/{re.escape(name)}[^"]*"[^>]*></script>', "", head)
 
 
+def without_sidebar_toggles(header: str) -> str:
+    """Take the buttons that open the menu and the contents out of the HTML of the top bar."""
+    return re.sub(
+        r'<button class="[^"]*\bsidebar-toggle\b[^"]*"[^>]*>.*?</button>',
+        "",
+        header,
+        flags=re.DOTALL,
+    )
+
+
 def with_named_summaries(contents: str) -> str:
     """Name each button that unfolds a chapter after the chapter, whose link stands before it."""
     return re.sub(
@@ -145,7 +155,8 @@ def prepare(app: Sphinx) -> None:
     if app.builder.format != "html":
         return
     filters = app.builder.templates.environment.filters
-    filters |= {"without_script": without_script, "with_named_summaries": with_named_summaries}
+    for function in (without_script, without_sidebar_toggles, with_named_summaries):
+        filters[function.__name__] = function
     # Sphinx keeps a page whose source is older, even when the templates have changed.
     shutil.rmtree(Path(app.outdir) / "_modules", ignore_errors=True)
 
