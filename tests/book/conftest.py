@@ -1,10 +1,13 @@
 """Small notebooks and books for the tests of the book's machinery, and a browser."""
 
 import functools
+import gc
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,9 +57,29 @@ def pages(html: Path) -> dict[str, BeautifulSoup]:
         path for path in html.rglob("*.html") if "_static" not in path.relative_to(html).parts
     )
     parse = functools.partial(BeautifulSoup, features="html.parser")
-    return {
+    # The trees stay until the end. Looking for garbage in them took half of the time, here and in
+    # every test after this one.
+    gc.disable()
+    parsed = {
         path.relative_to(html).as_posix(): parse(path.read_text(encoding="utf-8")) for path in paths
     }
+    gc.freeze()
+    gc.enable()
+    return parsed
+
+
+@pytest.fixture(scope="session")
+def server(html: Path) -> Iterator[str]:
+    """The book behind a web server of this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
 
 
 @pytest.fixture(scope="session")

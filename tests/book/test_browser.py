@@ -1,11 +1,8 @@
 """Every page of the book in a browser: what it fetches, how wide it is, what axe finds."""
 
 import contextlib
-import functools
-import http.server
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,41 +14,32 @@ from bs4 import BeautifulSoup
 Pages = dict[str, BeautifulSoup]
 
 
-@pytest.fixture(scope="session")
-def server(html: Path) -> Iterator[str]:
-    """The book behind a web server of this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None: ...
-
-    handler = functools.partial(Quiet, directory=str(html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-
-
 # What axe finds and nobody reading the page meets, with the reason. Empty: keep it so if you can.
 ALLOWED: dict[str, str] = {}
 CONTRAST = "color-contrast"
 # Code takes its colours from one style sheet; test_the_colours_of_code looks at each once.
 CODE = ".highlight"
-# On a phone the header and the side bars change, everywhere alike: a page of each kind is enough.
-NARROW = {
+# A page of each kind, which `make test` shows to axe; `make verify` shows it all of them.
+KINDS = (
     "index.html",
     "search.html",
     "genindex.html",
     "project/model.html",
+    "project/live.html",
+    "mathematics/attention.html",
+    "reference/api.html",
     "reference/claims.html",
-}
-# What has the same colours many times on one page: axe looks at the first, since all would take it
-# minutes.
+    "reference/results.html",
+)
+# What stands many times on one page, alike in structure and colours: axe looks at the first, since
+# all would take it minutes.
 ALIKE = {
-    "reference/api.html": "dl.py ~ dl.py",
+    "reference/api.html": "article section section:nth-of-type(n + 4), dl.py ~ dl.py",
     "reference/results.html": "tbody tr:nth-child(n + 20)",
 }
 # The workers share the pages: so many tests have some of them each.
 PARTS = 8
+WINDOWS = [(width, scheme) for width in (1280, 360) for scheme in ("light", "dark")]
 # Pages of sources differ in nothing but code, so axe looks at one.
 SOURCE = "_modules/companion/ledger.html"
 # Bytes that a page loads beside its text and figures: without formulas, and with MathJax.
@@ -86,10 +74,10 @@ class Visit:
         self.tab.evaluate(
             "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready }"
         )
-        self.tab.add_style_tag(
-            content="*, ::before { transition: none !important; animation: none !important }"
-        )
         if axe:
+            self.tab.add_style_tag(
+                content="*, ::before { transition: none !important; animation: none !important }"
+            )
             self.tab.evaluate(axe)
 
     def look(self, width: int, scheme: str) -> None:
@@ -126,15 +114,14 @@ class Visit:
         yield
         style.evaluate("style => style.remove()")
 
-    def ask_axe(self, what: str, options: dict[str, Any], leave_out: str = CODE) -> None:
-        """Note every violation of any impact."""
+    def ask_axe(self, what: str, options: dict[str, Any], context: Any = None) -> None:
+        """Note every violation of any impact; without a context, of all but code."""
         violations = self.tab.evaluate(
-            """async ([options, leaveOut]) => (await axe.run(
-                leaveOut ? { include: [["html"]], exclude: [[leaveOut]] } : document,
-                { resultTypes: ["violations"], preload: false, ...options }
+            """async ([options, context]) => (await axe.run(
+                context, { resultTypes: ["violations"], preload: false, ...options }
             )).violations.map(found => [found.id, found.impact,
                 found.nodes.slice(0, 3).map(node => node.html.slice(0, 150))])""",
-            [options, leave_out],
+            [options, context or {"include": [["html"]], "exclude": [[CODE]]}],
         )
         self.faults += [
             f"{what}: {name} ({impact}): {nodes}"
@@ -142,51 +129,90 @@ class Visit:
             if name not in ALLOWED
         ]
 
-
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_page_in_a_browser(
-    html: Path, server: str, browser: Any, axe: str, pages: Pages, part: int
-) -> None:
-    """No error, no other host, no line too wide, nothing that axe finds; formulas; few bytes."""
-    faults = []
-    for name in list(pages)[part::PARTS]:
-        is_asked = not name.startswith("_modules/companion/") or name == SOURCE
-        visit = Visit(browser, f"{server}/{name}", axe if is_asked else "")
-        visit.look(360, "light")
-        if name in NARROW:
-            visit.ask_axe("phone", {"rules": {CONTRAST: {"enabled": False}}})
-        if is_asked:
-            visit.look(1280, "light")
-            visit.ask_axe("desktop", {"rules": {CONTRAST: {"enabled": False}}})
-            with visit.without(ALIKE.get(name)):
-                for scheme in ("light", "dark"):
-                    visit.look(1280, scheme)
-                    visit.ask_axe(scheme, {"runOnly": [CONTRAST]})
-        if not name.startswith("_modules/"):
-            visit.unfold()
-        visit.look(360, "dark")
-        written, typeset = visit.tab.evaluate(
+    def formulas(self) -> tuple[int, int]:
+        """How many formulas are written on the page, and how many of them MathJax has set."""
+        written, typeset = self.tab.evaluate(
             "[document.querySelectorAll('.math.notranslate').length,"
             " document.querySelectorAll('.math mjx-container').length]"
         )
-        if typeset < written:
-            visit.faults.append(f"{written - typeset} formulas are not set")
-        visit.faults += [
-            url for url in visit.requests if not url.startswith((server, "data:", "blob:"))
-        ]
-        loaded = weight(html, server, visit.requests)
-        if loaded > (BUDGET_WITH_FORMULAS if written else BUDGET):
-            visit.faults.append(f"{loaded:,} bytes beside its text and figures")
+        return written, typeset
+
+
+def light_faults(html: Path, server: str, browser: Any, name: str) -> list[str]:
+    """What is wrong with a page that takes no axe to see."""
+    visit = Visit(browser, f"{server}/{name}")
+    visit.look(360, "light")
+    if not name.startswith("_modules/"):
+        visit.look(1280, "light")
+        visit.unfold()
+        visit.look(360, "light")
+    written, typeset = visit.formulas()
+    if typeset < written:
+        visit.faults.append(f"{written - typeset} formulas are not set")
+    visit.faults += [
+        url for url in visit.requests if not url.startswith((server, "data:", "blob:"))
+    ]
+    loaded = weight(html, server, visit.requests)
+    if loaded > (BUDGET_WITH_FORMULAS if written else BUDGET):
+        visit.faults.append(f"{loaded:,} bytes beside its text and figures")
+    loads_model = any(urlsplit(url).path.endswith(f"/{MODEL}") for url in visit.requests)
+    if loads_model != (name == MODEL_PAGE):
+        visit.faults.append(f"{'loads' if loads_model else 'lacks'} {MODEL}")
+    visit.tab.close()
+    return [f"{name}: {fault}" for fault in visit.faults]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_in_a_browser(
+    html: Path, server: str, browser: Any, pages: Pages, part: int
+) -> None:
+    """No error, no other host, nothing too wide for a phone; every formula is set; few bytes."""
+    names = list(pages)[part::PARTS]
+    assert [fault for name in names for fault in light_faults(html, server, browser, name)] == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_axe_finds_nothing_on_a_page_of_each_kind(
+    server: str, browser: Any, axe: str, name: str
+) -> None:
+    """Wide and in the light, every rule; in the dark the colours, on a phone all but these."""
+    visit = Visit(browser, f"{server}/{name}", axe)
+    with visit.without(ALIKE.get(name)):
+        visit.look(1280, "light")
+        visit.ask_axe("light", {})
+        visit.look(1280, "dark")
+        visit.ask_axe("dark", {"runOnly": [CONTRAST]})
+        visit.look(360, "dark")
+        visit.ask_axe("phone", {"rules": {CONTRAST: {"enabled": False}}})
+    faults = visit.faults
+    visit.tab.close()
+    assert faults == []
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_axe_finds_nothing_on_any_page(
+    server: str, browser: Any, axe: str, pages: Pages, part: int
+) -> None:
+    """Every rule on every page, wide and narrow, light and dark."""
+    asked = [name for name in pages if not name.startswith("_modules/companion/")]
+    faults = []
+    for name in [*asked, SOURCE][part::PARTS]:
+        visit = Visit(browser, f"{server}/{name}", axe)
+        visit.look(1280, "light")
+        visit.ask_axe("all of it", {"rules": {CONTRAST: {"enabled": False}}})
+        with visit.without(ALIKE.get(name)):
+            for width, scheme in WINDOWS:
+                visit.look(width, scheme)
+                visit.ask_axe(f"{width} {scheme}", {})
         faults += [f"{name}: {fault}" for fault in visit.faults]
-        loads_model = any(urlsplit(url).path.endswith(f"/{MODEL}") for url in visit.requests)
-        if loads_model != (name == MODEL_PAGE):
-            faults.append(f"{name}: {'loads' if loads_model else 'lacks'} {MODEL}")
         visit.tab.close()
     assert faults == []
 
 
 def test_the_pages_named_here_are_there_and_the_scripts_are_small(html: Path, pages: Pages) -> None:
-    assert {*NARROW, SOURCE, *ALIKE} <= set(pages)
+    assert {*KINDS, SOURCE, *ALIKE} <= set(pages)
     sizes = {file.name: file.stat().st_size for file in (html / "_static" / SCRIPTS).iterdir()}
     assert sum(sizes.values()) < MODEL_BUDGET, sizes
     assert sum(sizes.values()) - sizes[MODEL] < SCRIPTS_BUDGET, sizes
@@ -235,15 +261,19 @@ def test_the_colours_of_code(
     }
     assert {"k", "n", "s2"} <= kinds
     visit = Visit(browser, f"{server}/project/data.html", axe)
-    tokens = " ".join(f'<span class="{kind}">word</span>' for kind in sorted(kinds))
-    visit.tab.evaluate(
-        "code => { document.querySelector('.highlight pre').innerHTML = code }", tokens
-    )
+    tokens = "".join(f'<span class="{kind}">word</span> ' for kind in sorted(kinds))
+    write = "code => { document.querySelector('.highlight pre').innerHTML = code }"
+    block = {"include": [[".highlight pre"]]}
     visit.look(1280, scheme)
-    visit.ask_axe(scheme, {"runOnly": [CONTRAST]}, leave_out="")
-    faults = visit.faults
+    visit.tab.evaluate(write, tokens)
+    visit.ask_axe(scheme, {"runOnly": [CONTRAST]}, block)
+    faults = [*visit.faults]
+    visit.tab.evaluate(write, f'{tokens}<span style="color: #777">word</span>')
+    visit.ask_axe(scheme, {"runOnly": [CONTRAST]}, block)
+    found = visit.faults
     visit.tab.close()
     assert faults == []
+    assert len(found) == 1, "grey on either ground is found"
 
 
 def test_axe_is_awake(server: str, browser: Any, axe: str) -> None:

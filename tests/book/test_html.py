@@ -33,6 +33,7 @@ FETCHED_LINKS = {
     "icon",
     "manifest",
 }
+ROLE = re.compile(r"\{[a-z:]+\}`[^`]*`?")
 REMOTE = re.compile(r"^(https?:)?//", re.IGNORECASE)
 
 # Blocks that HTML does not allow in lines.
@@ -68,12 +69,12 @@ def test_no_role_is_left_as_text(pages: Pages) -> None:
     left = []
     for name, page in pages.items():
         article = page.find("article")
-        text = " ".join(
-            string
-            for string in (article.find_all(string=True) if article else [])
+        left += [
+            (name, role)
+            for string in (article.find_all(string=ROLE) if article else [])
             if not string.find_parent(["pre", "code", "script", "style"])
-        )
-        left += [(name, role) for role in re.findall(r"\{[a-z:]+\}`[^`]*`?", text)]
+            for role in ROLE.findall(string)
+        ]
     assert left == []
 
 
