@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from companion.classifier.corpus import Splits
-    from companion.classifier.evaluation import Evaluation
+    from companion.classifier.evaluation import Baseline, Evaluation
+    from companion.classifier.inference import TextClassifier
+    from companion.classifier.training import TrainingRun
 
 __all__ = ["main"]
 
@@ -39,6 +41,13 @@ _READ_AT_ONCE = 65_536  # bytes of standard input, as many as a pipe holds
 _ROWS_AT_ONCE = 512
 # What JSON leaves as it is and a terminal obeys: see companion.safety.for_terminal.
 _STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What the report of a training says before, or without, a measurement on test documents.
+_NOTHING_MEASURED: dict[str, Any] = {
+    "test": None,
+    "intervals": None,
+    "baselines": None,
+    "baselines_not_fitted": {},
+}
 _EPILOG = """
 \b
 Exit codes:
@@ -202,128 +211,130 @@ def train(
     same command is given again.
 
     Started by torchrun or accelerate launch, several processes train together.
+
+    --json prints one object with the same keys for every corpus. TABLES hold no test documents:
+    there test, intervals and baselines are null. A baseline that cannot be fitted is null too, and
+    baselines_not_fitted says why.
     """
-    if tables is not None:
-        if corpus or data or text or label:
-            raise click.UsageError(
-                "give --tables TABLES alone, without --corpus, --data or a column"
-            )
-        _train_on_tables(
-            tables,
-            output,
-            _configuration(configuration, epochs, seed),
-            device=device,
-            precision=precision,
-            checkpoint_every=checkpoint_every,
-            restart=restart,
-            log_directory=tensorboard,
-            as_json=as_json,
-        )
-        return
-    source = _source(corpus, data, text, label)
+    if tables is not None and (corpus or data or text or label):
+        raise click.UsageError("give --tables TABLES alone, without --corpus, --data or a column")
+    source = _source(corpus, data, text, label) if tables is None else None
     chosen = _configuration(configuration, epochs, seed)
 
     from companion.classifier.checkpoint import prepare_directory, save_classifier
     from companion.classifier.distributed import is_first_process
-    from companion.classifier.evaluation import baselines, evaluate
     from companion.classifier.state import remove_state, training_lock
-    from companion.classifier.training import train as train_classifier
     from companion.reproducibility import stamp
 
-    splits = _splits(source, seed)
+    task = _task_of_tables(str(tables), chosen) if source is None else _task(source, chosen)
     learn = functools.partial(
-        train_classifier,
-        splits.train,
-        splits.validation,
-        chosen,
+        task.train,
         device=device,
         precision=precision,
         checkpoint=output,
+        checkpoint_every=checkpoint_every,
     )
     if not is_first_process():  # it helps to train; the first one prints, measures and writes
         learn()
         return
     prepare_directory(output)
-    counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    click.echo(
-        f"{counts['train']} training, {counts['validation']} validation, "
-        f"{counts['test']} test documents",
-        err=True,
-    )
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    counted = [f"{count} {names[name]}" for name, count in task.documents.items() if count]
+    click.echo(f"{', '.join(counted)} documents", err=True)
     with training_lock(output), _saying_how_to_resume(context.find_root().obj, output):
         if restart:
             remove_state(output)
-        run = learn(checkpoint_every=checkpoint_every, log_directory=tensorboard)
-        evaluation = evaluate(run.classifier, splits.test)
-        report = _report(evaluation, baselines(splits.train, splits.test, seed=seed))
-        report |= {"best_epoch": run.best_epoch, "epochs": len(run.history)}
+        run = learn(log_directory=tensorboard)
         kind = run.classifier.device.type
-        stamped = stamp(seed, device=None if kind == "cpu" else kind).as_json()
-        provenance = {"source": source, "seed": seed, "documents": counts, **report}
-        provenance |= {"stamp": stamped}
-        save_classifier(run.classifier, output, provenance=provenance)
+        report = {
+            "source": task.source,
+            "seed": seed,
+            "documents": task.documents,
+            "precision": run.precision,
+            "epochs": len(run.history),
+            "best_epoch": run.best_epoch,
+            **_numbers(run.history.loc[[run.best_epoch]].iloc[0]),
+            **_NOTHING_MEASURED,
+            "stamp": stamp(seed, device=None if kind == "cpu" else kind).as_json(),
+        }
+        # Measuring can fail or be stopped. The classifier is saved by then, and the state of the
+        # training stays until the end, so that the same command only measures again.
+        save_classifier(run.classifier, output, provenance=report)
+        if task.splits is not None:
+            report |= _measured(run.classifier, task.splits, seed, output)
+            save_classifier(run.classifier, output, provenance=report)
         remove_state(output)
     if as_json:
-        click.echo(_json({"output": output, **provenance}))
+        click.echo(_json({"output": output, **report}))
         return
-    click.echo(_table(report))
-    click.echo(
-        f"\nBest epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}"
-    )
+    if report["test"] is None:
+        click.echo(f"Accuracy on the validation documents: {report['validation_accuracy']:.3f}\n")
+    else:
+        click.echo(f"{_table(report)}\n")
+    click.echo(f"Best epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}")
     question = '"Shares rose after the bank raised its forecast"'
     click.echo(f"Ask it: companion predict {shlex.quote(output)} {question}")
 
 
-def _train_on_tables(
-    tables: str,
-    output: str,
-    configuration: Configuration,
-    *,
-    restart: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Train on a corpus of token ids; its validation documents are all that is measured."""
-    from companion.classifier.checkpoint import prepare_directory, save_classifier
-    from companion.classifier.distributed import is_first_process
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """A corpus to train on.
+
+    Attributes:
+        source: Where it comes from.
+        documents: How many there are of each kind.
+        train: Trains on it; takes the options that all trainings have.
+        splits: The documents themselves; None where only token ids are left of them.
+    """
+
+    source: dict[str, str]
+    documents: dict[str, int]
+    train: "Callable[..., TrainingRun]"
+    splits: "Splits | None" = None
+
+
+def _task(source: dict[str, str], configuration: Configuration) -> _Task:
+    """Read and split a corpus of texts."""
+    from companion.classifier.training import train as train_classifier
+
+    splits = _splits(source, configuration.seed)
+    counts = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    learn = functools.partial(train_classifier, splits.train, splits.validation, configuration)
+    return _Task(source, counts, learn, splits)
+
+
+def _task_of_tables(tables: str, configuration: Configuration) -> _Task:
+    """Open a corpus of token ids, which has no test documents."""
     from companion.classifier.encoded_corpus import EncodedCorpus
-    from companion.classifier.state import remove_state, training_lock
     from companion.classifier.training import train_tables
 
-    is_first = is_first_process()
-    documents = EncodedCorpus.open(tables)
-    counts = {"train": len(documents.training), "validation": len(documents.validation)}
-    with contextlib.ExitStack() as stack:
-        if is_first:
-            prepare_directory(output)
-            counted = " training, ".join(map(str, counts.values()))
-            click.echo(f"{counted} validation documents", err=True)
-            stack.enter_context(training_lock(output))
-            if restart:
-                remove_state(output)
-        run = train_tables(
-            documents.training,
-            documents.validation,
-            documents.vocabulary,
-            documents.labels,
-            configuration,
-            checkpoint=output,
-            **options,
-        )
-        if not is_first:
-            return
-        row = run.history.to_dict("index")[run.best_epoch]
-        best = {str(name): float(value) for name, value in row.items()}
-        report = {"best_epoch": run.best_epoch, "epochs": len(run.history), **best}
-        provenance = {"source": {"tables": str(Path(tables).absolute())}, "documents": counts}
-        provenance |= {"seed": configuration.seed, **report}
-        save_classifier(run.classifier, output, provenance=provenance)
-        remove_state(output)
-    if as_json:
-        click.echo(_json({"output": output, **provenance}))
-        return
-    click.echo(f"Accuracy on the validation documents: {best['validation_accuracy']:.3f}")
-    click.echo(f"Best epoch {run.best_epoch} of {len(run.history)}. The classifier is in {output}")
+    corpus = EncodedCorpus.open(tables)
+    counts = {"train": len(corpus.training), "validation": len(corpus.validation), "test": 0}
+    learn = functools.partial(
+        train_tables,
+        corpus.training,
+        corpus.validation,
+        corpus.vocabulary,
+        corpus.labels,
+        configuration,
+    )
+    return _Task({"tables": str(Path(tables).absolute())}, counts, learn)
+
+
+def _measured(
+    classifier: "TextClassifier", splits: "Splits", seed: int, output: str
+) -> dict[str, Any]:
+    """Measure a trained classifier, and the baselines, on the test documents."""
+    from companion.classifier.evaluation import evaluate, measure_baselines
+
+    try:
+        evaluation = evaluate(classifier, splits.test)
+        return _report(evaluation, measure_baselines(splits.train, splits.test, seed=seed))
+    except MemoryError as error:
+        raise CompanionError(
+            f"the classifier is saved in {output}, but there is not enough memory to measure it; "
+            "measure it on fewer documents by companion evaluate with --data FILE"
+        ) from error
 
 
 @main.command()
@@ -388,8 +399,8 @@ def evaluate(
     """Measure a saved classifier: on FILE, or again on the test documents held out in training."""
     from companion.classifier.checkpoint import load_classifier, read_description
     from companion.classifier.corpus import read_table
-    from companion.classifier.evaluation import baselines
     from companion.classifier.evaluation import evaluate as evaluate_classifier
+    from companion.classifier.evaluation import measure_baselines
 
     provenance = read_description(directory)["provenance"]
     classifier = load_classifier(directory, device=device)
@@ -404,7 +415,7 @@ def evaluate(
     elif splits is not None:
         frame = splits.test
     evaluation = evaluate_classifier(classifier, frame)
-    reference = baselines(splits.train, frame, seed=provenance["seed"]) if splits else None
+    reference = measure_baselines(splits.train, frame, seed=provenance["seed"]) if splits else ()
     report = _report(evaluation, reference)
     if as_json:
         report["per_class"] = evaluation.per_class.to_dict("index")
@@ -412,7 +423,7 @@ def evaluate(
         click.echo(_json(report))
         return
     click.echo(_table(report))
-    if reference is None:
+    if not reference:
         click.echo("No baselines: the training documents are gone or changed.")
     per_class = evaluation.per_class.round(3).rename(index=for_terminal)
     confusion = evaluation.confusion.rename(index=for_terminal, columns=for_terminal)
@@ -874,13 +885,16 @@ def _json(value: Any) -> str:
     return _STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _report(evaluation: "Evaluation", reference: "pd.DataFrame | None") -> dict[str, Any]:
+def _report(evaluation: "Evaluation", reference: "Iterable[Baseline]") -> dict[str, Any]:
     """Collect the metrics of the LSTM and of the baselines as plain numbers."""
-    rows = {} if reference is None else dict(reference.iterrows())
+    measured = list(reference)
     return {
         "test": _numbers(evaluation.metrics),
         "intervals": {name: _numbers(row) for name, row in evaluation.intervals.iterrows()},
-        "baselines": {name: _numbers(row) for name, row in rows.items()},
+        "baselines": {
+            each.name: None if each.metrics is None else _numbers(each.metrics) for each in measured
+        },
+        "baselines_not_fitted": {each.name: each.problem for each in measured if each.problem},
     }
 
 
@@ -888,9 +902,14 @@ def _table(report: dict[str, Any]) -> str:
     """Set the metrics of the LSTM beside those of the baselines."""
     import pandas as pd
 
-    table = pd.DataFrame({"LSTM": report["test"], **report["baselines"]}).T
+    fitted = {name: row for name, row in report["baselines"].items() if row is not None}
+    table = pd.DataFrame({"LSTM": report["test"], **fitted}).T
     table["documents"] = table["documents"].astype(int)
-    return table.round(3).to_string()
+    problems = [
+        f"{name} could not be fitted: {for_terminal(reason)}"
+        for name, reason in report["baselines_not_fitted"].items()
+    ]
+    return "\n".join([table.round(3).to_string(), *problems])
 
 
 def _numbers(series: "pd.Series[float]") -> dict[str, float]:

@@ -12,10 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
-from companion.classifier.device import multiplies_bfloat16
 from companion.classifier.state import STATE_FILE
 from companion.cli import main
 from companion.errors import OutputError
@@ -340,7 +338,13 @@ def test_a_corpus_of_token_ids(table: Path, tmp_path: Path) -> None:
     report = json.loads(companion(*train, "--json").stdout)
     assert report["source"] == {"tables": str(tables)}
     assert report["documents"]["train"] > report["documents"]["validation"] > 0
+    assert report["documents"]["test"] == 0
     assert 0 <= report["validation_accuracy"] <= 1
+    written = json.loads((output / "classifier.json").read_text())["provenance"]
+    assert {"output": str(output), **written} == report
+    text = companion(*train).stdout
+    accuracy = report["validation_accuracy"]
+    assert f"Accuracy on the validation documents: {accuracy:.3f}\n\nBest epoch 1 of 1." in text
     assert not (output / STATE_FILE).exists()
     assert companion("predict", output, "the goal").exit_code == 0
     assert "give documents with --data" in companion("evaluate", output).stderr
@@ -348,17 +352,55 @@ def test_a_corpus_of_token_ids(table: Path, tmp_path: Path) -> None:
     assert "no whole corpus" in companion("train", "--tables", output, "--output", output).stderr
 
 
-def test_the_precision_is_that_of_the_processor(table: Path, tmp_path: Path) -> None:
+def test_both_kinds_of_corpus_have_one_report(table: Path, tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+    assert companion("encode", table, "--output", tables, "--validation", "0.2").exit_code == 0
+    reports = {}
+    for kind, source in (("data", table), ("tables", tables)):
+        output = tmp_path / f"of-{kind}"
+        train = ["train", f"--{kind}", source, "--output", output, "--epochs", "2"]
+        outcome = companion(*train, "--device", "cpu", "--seed", "3", "--json")
+        assert outcome.exit_code == 0, outcome.output
+        reports[kind] = json.loads(outcome.stdout)
+    texts, ids = reports.values()
+    assert list(texts) == list(ids)
+    for report in (texts, ids):
+        assert (report["epochs"], report["seed"], report["precision"]) == (2, 3, "float32")
+        assert report["best_epoch"] in (1, 2)
+        assert report["validation_loss"] > 0
+        assert report["training_loss"] > 0
+        assert report["stamp"]["seeds"] == [3]
+        assert list(report["documents"]) == ["train", "validation", "test"]
+        assert report["baselines_not_fitted"] == {}
+    assert [texts[name] is None for name in ("test", "intervals", "baselines")] == [False] * 3
+    assert [ids[name] is None for name in ("test", "intervals", "baselines")] == [True] * 3
+    assert texts["documents"]["test"] == texts["test"]["documents"] > 0
+
+
+@pytest.mark.parametrize("kind", ["data", "tables"])
+def test_a_processor_without_bfloat16_refuses_it(
+    kind: str, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("companion.classifier.training.multiplies_bfloat16", lambda device: False)
+    source, output = table, tmp_path / "half"
+    if kind == "tables":
+        source = tmp_path / "tables"
+        companion("encode", table, "--output", source, "--validation", "0.2")
+    train = ["train", f"--{kind}", source, "--device", "cpu", "--epochs", "1", "--output", output]
+    outcome = companion(*train, "--precision", "bfloat16")
+    assert outcome.exit_code == 2
+    assert "not known to multiply in bfloat16" in outcome.stderr
+    assert not (output / "classifier.json").exists()
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_a_processor_with_bfloat16_trains_in_it(table: Path, tmp_path: Path) -> None:
     train = ["train", "--data", table, "--device", "cpu", "--epochs", "1", "--json", "--output"]
-    outcome = companion(*train, tmp_path / "half", "--precision", "bfloat16")
-    if not multiplies_bfloat16(torch.device("cpu")):
-        assert outcome.exit_code == 2
-        assert "not known to multiply in bfloat16" in outcome.stderr
-        assert not (tmp_path / "half" / "classifier.json").exists()
-        return
     half, whole = (
-        json.loads(each.stdout) for each in (outcome, companion(*train, tmp_path / "whole"))
+        json.loads(companion(*train, tmp_path / kind, "--precision", kind).stdout)
+        for kind in ("bfloat16", "float32")
     )
+    assert (half["precision"], whole["precision"]) == ("bfloat16", "float32")
     assert half["validation_loss"] == pytest.approx(whole["validation_loss"], rel=0.05)
     assert half["validation_loss"] != whole["validation_loss"]
 
@@ -421,6 +463,55 @@ def test_a_crash_after_the_training_repeats_none_of_it(
         patch.setattr("companion.classifier.training._train_epoch", None)
         result = companion(*arguments)
     assert result.exit_code == 0, result.output
+    assert not (output / STATE_FILE).exists()
+
+
+def test_a_baseline_that_cannot_be_fitted_loses_no_training(tmp_path: Path) -> None:
+    """No word occurs in two training documents, so TF-IDF has nothing to count."""
+    path, output = tmp_path / "unique.csv", tmp_path / "model"
+    rows = [f"w{i}a w{i}b,{'ab'[i % 2]}" for i in range(12)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    train = ["train", "--data", path, "--output", output, "--device", "cpu", "--epochs", "1"]
+    reason = "no word occurs in 2 training documents"
+    for arguments in (train, ["evaluate", output]):
+        outcome = companion(*arguments)
+        assert outcome.exit_code == 0, outcome.output
+        assert f"TF-IDF + logistic regression could not be fitted: {reason}\n" in outcome.stdout
+        assert "majority class" in outcome.stdout
+        report = json.loads(companion(*arguments, "--json").stdout)
+        assert report["baselines"]["majority class"]["documents"] > 0
+        assert report["baselines"]["TF-IDF + logistic regression"] is None
+        assert report["baselines_not_fitted"] == {"TF-IDF + logistic regression": reason}
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"), [(MemoryError, 2), (KeyboardInterrupt, 130), (ZeroDivisionError, 1)]
+)
+@pytest.mark.parametrize("step", ["evaluate", "bootstrap_intervals", "measure_baselines"])
+def test_a_training_is_saved_before_it_is_measured(
+    step: str, problem: type[BaseException], code: int, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise problem
+
+    output = table.parent / "model"
+    train = ["train", "--data", table, "--output", output, "--device", "cpu", "--epochs", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(f"companion.classifier.evaluation.{step}", fail)
+        outcome = companion(*train)
+        assert outcome.exit_code == code, outcome.output
+    if problem is MemoryError:
+        assert "there is not enough memory to measure it" in outcome.stderr
+    if problem is KeyboardInterrupt:
+        assert "The training is saved; go on with: companion train" in outcome.stderr
+    assert companion("predict", output, "the goal").exit_code == 0
+    assert companion("evaluate", output).exit_code == 0
+    weights = weights_of(output)
+    with monkeypatch.context() as patch:
+        patch.setattr("companion.classifier.training._train_epoch", None)
+        measured = json.loads(companion(*train, "--json").stdout)
+    assert measured["test"]["documents"] > 0
+    assert weights_of(output) == weights
     assert not (output / STATE_FILE).exists()
 
 

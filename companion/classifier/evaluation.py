@@ -3,12 +3,15 @@
 Explained in :doc:`/project/evaluation`.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -20,13 +23,18 @@ from companion.classifier.text import tokenize
 from companion.errors import DataError
 
 __all__ = [
+    "Baseline",
     "Evaluation",
     "baselines",
     "bootstrap_intervals",
     "evaluate",
     "evaluate_probabilities",
+    "measure_baselines",
     "tfidf_baseline",
 ]
+
+_NUMBERS_AT_ONCE = 2**20  # of the bootstrap: 8 MiB
+_MINIMUM_DOCUMENTS = 2  # in which a word must occur for TF-IDF to count it
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,10 @@ def evaluate_probabilities(
     calibration = _calibration(confidence, predicted == np.asarray(labels, dtype=object))
     metrics = pd.Series(
         {
-            "accuracy": float(_accuracy(confusion)),
-            "macro_f1": float(_macro_f1(confusion)),
+            "accuracy": float(np.trace(confusion) / confusion.sum()),
+            "macro_f1": float(
+                _mean_f1(np.diagonal(confusion), confusion.sum(axis=1) + confusion.sum(axis=0))
+            ),
             "mcc": float(matthews_corrcoef(labels, predicted)),
             "log_loss": log_loss(
                 labels, _in_sorted_order(probabilities, classes), labels=sorted(classes)
@@ -132,7 +142,8 @@ def bootstrap_intervals(
     """Estimate how far accuracy and macro F1 would move with another test set of the same size.
 
     Documents are drawn again with replacement; that is a multinomial draw over the cells of the
-    confusion matrix.
+    confusion matrix. Beyond the matrix itself, memory grows with its occupied cells and the number
+    of classes, not with the square of that number.
 
     Args:
         confusion: ``(classes, classes)`` counts.
@@ -143,29 +154,59 @@ def bootstrap_intervals(
     Returns:
         A row for ``accuracy`` and ``macro_f1`` with the columns ``low`` and ``high``.
     """
-    cells = confusion.ravel()
-    draws = np.random.default_rng(seed).multinomial(
-        cells.sum(), cells / cells.sum(), size=resamples
-    )
-    draws = draws.reshape(resamples, *confusion.shape)
+    confusion = np.asarray(confusion)
+    documents, classes = confusion.sum(), len(confusion)
+    # Empty cells take no part: the generator draws no number for a probability of 0. The last one
+    # stays even if it is empty, because the generator treats it differently from the others.
+    cells = np.union1d(np.flatnonzero(confusion), [confusion.size - 1])
+    true, predicted = np.divmod(cells, classes)
+    shares = confusion.ravel()[cells] / documents
+    generator = np.random.default_rng(seed)
+    accuracy, macro_f1 = np.empty(resamples), np.empty(resamples)
+    rows = max(1, _NUMBERS_AT_ONCE // (len(cells) + classes))
+    for first in range(0, resamples, rows):
+        part = slice(first, min(first + rows, resamples))
+        draws = generator.multinomial(documents, shares, size=part.stop - part.start)
+        correct = _sums(np.where(true == predicted, draws, 0), true, classes)
+        total = _sums(draws, true, classes) + _sums(draws, predicted, classes)
+        accuracy[part] = correct.sum(axis=1) / documents
+        macro_f1[part] = _mean_f1(correct, total)
     tails = [(1 - level) / 2, (1 + level) / 2]
     return pd.DataFrame(
-        [np.quantile(_accuracy(draws), tails), np.quantile(_macro_f1(draws), tails)],
+        [np.quantile(accuracy, tails), np.quantile(macro_f1, tails)],
         index=["accuracy", "macro_f1"],
         columns=["low", "high"],
     )
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """What was measured of one baseline, or why nothing was.
+
+    Attributes:
+        name: What it is.
+        metrics: As in :class:`Evaluation`; None if it could not be fitted.
+        problem: Why it could not be fitted; None if it was.
+    """
+
+    name: str
+    metrics: "pd.Series[float] | None" = None
+    problem: str | None = None
+
+
 def tfidf_baseline(seed: int = 0) -> Pipeline:
     """Make the baseline to beat: TF-IDF with logistic regression, on the LSTM's tokens."""
     return make_pipeline(
-        TfidfVectorizer(analyzer=tokenize, sublinear_tf=True, min_df=2),
+        TfidfVectorizer(analyzer=tokenize, sublinear_tf=True, min_df=_MINIMUM_DOCUMENTS),
         LogisticRegression(C=10, max_iter=1000, random_state=seed),
     )
 
 
 def baselines(train: pd.DataFrame, test: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Measure what needs no neural network.
+    """Measure two methods that need no neural network.
+
+    Some training documents are too few or too different from each other for TF-IDF: then its row
+    holds only NaN, and a warning says why. :func:`measure_baselines` returns the reason.
 
     Args:
         train: The columns ``text`` and ``label``.
@@ -175,19 +216,63 @@ def baselines(train: pd.DataFrame, test: pd.DataFrame, *, seed: int = 0) -> pd.D
     Returns:
         The metrics of :class:`Evaluation`, a row for the majority class and one for TF-IDF with
         logistic regression.
+
+    Raises:
+        DataError: If a label of ``test`` is not in ``train``.
+    """
+    measured = measure_baselines(train, test, seed=seed)
+    for each in measured:
+        if each.problem is not None:
+            warnings.warn(
+                f"the baseline {each.name!r} could not be fitted: {each.problem}",
+                UserWarning,
+                stacklevel=2,
+            )
+    rows = [pd.Series(dtype=float) if each.metrics is None else each.metrics for each in measured]
+    return pd.DataFrame(rows, index=[each.name for each in measured])
+
+
+def measure_baselines(
+    train: pd.DataFrame, test: pd.DataFrame, *, seed: int = 0
+) -> tuple[Baseline, ...]:
+    """Measure the methods of :func:`baselines`, and say which could not be fitted and why.
+
+    Args:
+        train: The columns ``text`` and ``label``.
+        test: The same.
+        seed: Fixes the baselines.
+
+    Returns:
+        The majority class, and TF-IDF with logistic regression.
+
+    Raises:
+        DataError: If a label of ``test`` is not in ``train``.
     """
     models = {
         "majority class": DummyClassifier(strategy="most_frequent"),
         "TF-IDF + logistic regression": tfidf_baseline(seed),
     }
-    rows = {}
-    for name, model in models.items():
+    return tuple(_measured(name, model, train, test) for name, model in models.items())
+
+
+def _measured(
+    name: str, model: ClassifierMixin, train: pd.DataFrame, test: pd.DataFrame
+) -> Baseline:
+    try:
         model.fit(train["text"], train["label"])
-        probabilities = model.predict_proba(test["text"])
-        rows[name] = evaluate_probabilities(
-            test["label"].tolist(), probabilities, list(model.classes_)
-        ).metrics
-    return pd.DataFrame(rows).T
+    except (ValueError, MemoryError) as error:
+        return Baseline(name, problem=_why_not_fitted(error))
+    probabilities = model.predict_proba(test["text"])
+    evaluation = evaluate_probabilities(test["label"].tolist(), probabilities, list(model.classes_))
+    return Baseline(name, metrics=evaluation.metrics)
+
+
+def _why_not_fitted(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if "no terms remain" in str(error):
+        return f"no word occurs in {_MINIMUM_DOCUMENTS} training documents"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _require_known(labels: Sequence[str], classes: Sequence[str]) -> None:
@@ -200,17 +285,23 @@ def _require_known(labels: Sequence[str], classes: Sequence[str]) -> None:
             )
 
 
-def _accuracy(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The share on the diagonal of ``(…, classes, classes)`` counts."""
-    correct = np.trace(confusion, axis1=-2, axis2=-1)
-    return np.asarray(correct / confusion.sum(axis=(-2, -1)))
+def _sums(
+    draws: NDArray[np.integer], groups: NDArray[np.integer], count: int
+) -> NDArray[np.integer]:
+    """Add up the columns of ``(draws, cells)`` that belong to the same group, of ``count``."""
+    cells = np.arange(len(groups))
+    belongs = sparse.csr_array((np.ones_like(groups), (cells, groups)), (len(groups), count))
+    return np.ascontiguousarray(draws @ belongs)
 
 
-def _macro_f1(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The mean F1 over the classes seen or predicted at all in ``(…, classes, classes)`` counts."""
-    diagonal = np.diagonal(confusion, axis1=-2, axis2=-1)
-    total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    f1 = np.divide(2 * diagonal, total, out=np.full(total.shape, np.nan), where=total > 0)
+def _mean_f1(correct: NDArray[np.integer], total: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Average the F1 of the classes that occur or were predicted at all.
+
+    Args:
+        correct: ``(…, classes)`` documents of each class that were classified correctly.
+        total: ``(…, classes)`` documents of each class plus those that were taken for it.
+    """
+    f1 = np.divide(2 * correct, total, out=np.full(total.shape, np.nan), where=total > 0)
     return np.asarray(np.nanmean(f1, axis=-1))
 
 

@@ -279,6 +279,9 @@ def _measurements(facts: ModelFacts) -> list[str]:
     ]
     rows.append(f"| this model | {shown[0]} | {shown[1]} | {metrics['log_loss']:.3f} |")
     for name, row in facts.baselines.iterrows() if facts.baselines is not None else ():
+        if row.isna().all():
+            rows.append(f"| {_plain(str(name))} | could not be fitted | | |")
+            continue
         rows.append(
             f"| {_plain(str(name))} | {row['accuracy']:.1%} | {row['macro_f1']:.1%} | "
             f"{row['log_loss']:.3f} |"

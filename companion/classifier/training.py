@@ -63,11 +63,13 @@ class TrainingRun:
         history: A row an epoch: ``training_loss``, ``validation_loss``, ``validation_accuracy``,
             ``learning_rate`` and ``gradient_norm`` (the largest, before clipping).
         best_epoch: The epoch with the lowest validation loss, counted from 1.
+        precision: The type of the products: ``"float32"`` or ``"bfloat16"``.
     """
 
     classifier: TextClassifier
     history: pd.DataFrame
     best_epoch: int
+    precision: str = "float32"
 
 
 def train(
@@ -425,7 +427,9 @@ def _fit(
         checkpoints.save(state)
     model.load_state_dict(state.best_weights)
     model.eval()
-    return TrainingRun(classifier, pd.DataFrame(state.history).set_index("epoch"), state.best_epoch)
+    history = pd.DataFrame(state.history).set_index("epoch")
+    kind = str(precision).removeprefix("torch.")
+    return TrainingRun(classifier, history, state.best_epoch, kind)
 
 
 def _begin(classifier: TextClassifier, steps: int) -> TrainingState:

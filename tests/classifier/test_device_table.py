@@ -14,6 +14,7 @@ from companion.classifier.corpus import Splits
 from companion.classifier.device import multiplies_bfloat16
 from companion.classifier.device_table import DeviceTable
 from companion.classifier.encoding import build_vocabulary, encode
+from companion.classifier.model import LSTMClassifier
 from companion.classifier.token_table import TokenTable
 from companion.classifier.training import train, train_tables
 from companion.errors import DataError, DeviceError
@@ -112,22 +113,86 @@ def test_half_the_bits_learn_as_much(splits: Splits, small: Configuration) -> No
         progress=False,
         precision="bfloat16",
     )
+    assert run.precision == "bfloat16"
     assert run.history["validation_accuracy"].iloc[-1] > 0.8
     assert all(each.dtype == torch.float32 for each in run.classifier.model.parameters())
+
+
+def test_an_unknown_precision_is_refused(splits: Splits, small: Configuration) -> None:
     with pytest.raises(DataError, match="there is no precision 'float16'"):
         train(splits.train, splits.validation, small, device="cpu", precision="float16")
+
+
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_the_network_computes_in_the_precision_that_was_chosen(
+    precision: str, splits: Splits, small: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The products of a step are of that type, and those of the validation always float32."""
+    types = {True: set(), False: set()}
+    forward = LSTMClassifier.forward
+
+    def watch(model: LSTMClassifier, *batch: torch.Tensor) -> torch.Tensor:
+        logits = forward(model, *batch)
+        types[model.training].add(logits.dtype)
+        return logits
+
+    monkeypatch.setattr(LSTMClassifier, "forward", watch)
+    one = dataclasses.replace(small, epochs=1)
+    options = {"device": "cpu", "progress": False, "precision": precision}
+    run = train(splits.train, splits.validation, one, **options)
+    chosen = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    assert types == {True: {chosen}, False: {torch.float32}}
+    assert f"torch.{run.precision}" == str(chosen)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "has_it"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx2": True}, False),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_the_instructions_decide_whether_a_processor_multiplies_in_bfloat16(
+    capabilities: dict[str, bool], has_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert multiplies_bfloat16(CPU) == has_it
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_gpu_says_for_itself_whether_it_does(
+    has_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_it)
+    assert multiplies_bfloat16(torch.device("cuda")) == has_it
+    assert not multiplies_bfloat16(torch.device("mps"))
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_by_itself_only_a_gpu_computes_in_bfloat16(
+    device: str, has_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "choose_device", torch.device)
+    monkeypatch.setattr(training, "multiplies_bfloat16", lambda device: has_it)
+    is_half = device == "cuda" and has_it
+    expected = torch.bfloat16 if is_half else torch.float32
+    assert training._check_choices(device, "auto", 30) == (torch.device(device), expected)
+    assert training._check_choices(device, "float32", 30)[1] == torch.float32
+    if has_it:
+        assert training._check_choices(device, "bfloat16", 30)[1] == torch.bfloat16
 
 
 def test_a_processor_without_bfloat16_refuses_it(
     splits: Splits, small: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for has_it in (True, False):
-        found = {"avx512_bf16": has_it}
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
-        assert multiplies_bfloat16(CPU) == has_it
-    assert not multiplies_bfloat16(torch.device("meta"))
+    monkeypatch.setattr(training, "multiplies_bfloat16", lambda device: False)
     documents = (splits.train, splits.validation, dataclasses.replace(small, epochs=1))
     with pytest.raises(DeviceError, match=r"not known to multiply in bfloat16.*use 'float32'"):
         train(*documents, device="cpu", precision="bfloat16")
     for precision in ("auto", "float32"):
-        train(*documents, device="cpu", progress=False, precision=precision)
+        run = train(*documents, device="cpu", progress=False, precision=precision)
+        assert run.precision == "float32"

@@ -1,11 +1,13 @@
 """The measurements, held against scikit-learn and against formulas."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -21,6 +23,7 @@ from companion.classifier.evaluation import (
     bootstrap_intervals,
     evaluate,
     evaluate_probabilities,
+    measure_baselines,
     tfidf_baseline,
 )
 from companion.classifier.text import tokenize
@@ -191,6 +194,55 @@ def test_the_seed_fixes_the_intervals(answers: tuple[list[str], np.ndarray]) -> 
     assert not first.equals(third)
 
 
+def _intervals_of_all_cells(
+    confusion: np.ndarray, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the intervals from whole matrices, whose memory is quadratic in the classes."""
+    draws = np.random.default_rng(seed).multinomial(
+        confusion.sum(), confusion.ravel() / confusion.sum(), size=resamples
+    )
+    draws = draws.reshape(resamples, *confusion.shape)
+    correct = np.diagonal(draws, axis1=1, axis2=2)
+    total = draws.sum(axis=1) + draws.sum(axis=2)
+    f1 = np.divide(2 * correct, total, out=np.full(total.shape, np.nan), where=total > 0)
+    scores = (correct.sum(axis=1) / confusion.sum(), np.nanmean(f1, axis=1))
+    accuracy, macro_f1 = (np.quantile(score, [(1 - 0.95) / 2, (1 + 0.95) / 2]) for score in scores)
+    return accuracy, macro_f1
+
+
+@pytest.mark.parametrize("numbers_at_once", [1, 1_000, 2**20])
+@pytest.mark.parametrize("is_last_empty", [True, False])
+def test_the_bootstrap_in_parts_draws_what_it_draws_at_once(
+    numbers_at_once: int, is_last_empty: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal to the bit, except that a mean over a single row may round differently."""
+    monkeypatch.setattr("companion.classifier.evaluation._NUMBERS_AT_ONCE", numbers_at_once)
+    generator = np.random.default_rng(4)
+    for classes in (2, 5, 12):
+        is_filled = generator.random((classes, classes)) < 0.4
+        confusion = np.diag(generator.integers(1, 30, classes))
+        confusion += is_filled * generator.integers(0, 9, (classes, classes))
+        if is_last_empty:
+            confusion[-1, -1] = 0
+        found = bootstrap_intervals(confusion, resamples=300, seed=classes)
+        accuracy, macro_f1 = _intervals_of_all_cells(confusion, 300, classes)
+        np.testing.assert_array_equal(found.loc["accuracy"], accuracy)
+        np.testing.assert_allclose(found.loc["macro_f1"], macro_f1, rtol=1e-14)
+        if numbers_at_once == 2**20:
+            np.testing.assert_array_equal(found.loc["macro_f1"], macro_f1)
+
+
+def test_the_memory_of_the_bootstrap_is_linear_in_the_classes() -> None:
+    """All cells of 2,000 resamples of 1,000 classes would take 16 GB."""
+    confusion = np.diag(np.full(1_000, 3))
+    tracemalloc.start()
+    intervals = bootstrap_intervals(confusion)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
+    assert intervals.loc["accuracy"].tolist() == [1.0, 1.0]
+
+
 def test_the_baseline_reads_the_tokens_of_the_lstm() -> None:
     vectorizer, regression = (step for _, step in tfidf_baseline(seed=5).steps)
     assert vectorizer.analyzer is tokenize
@@ -206,6 +258,41 @@ def test_the_baselines_are_what_they_say(splits: Splits) -> None:
         (splits.test["label"] == majority).mean()
     )
     assert table.loc["TF-IDF + logistic regression", "accuracy"] > 0.9
+
+
+def test_a_baseline_that_cannot_be_fitted_is_not_a_number() -> None:
+    words = [f"word{number}" for number in range(12)]
+    frame = pd.DataFrame({"text": words, "label": ["a", "b", "b"] * 4})
+    with pytest.warns(UserWarning, match="'TF-IDF.*: no word occurs in 2 training documents"):
+        table = baselines(frame, frame)
+    assert table.loc["majority class", "accuracy"] == pytest.approx(2 / 3)
+    assert table.loc["TF-IDF + logistic regression"].isna().all()
+    majority, tfidf = measure_baselines(frame, frame)
+    assert (majority.problem, tfidf.metrics) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (MemoryError(), "it needs more memory than there is"),
+        (ValueError("odd labels\nand more"), "odd labels"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_it_says_why_a_baseline_cannot_be_fitted(
+    error: Exception, problem: str, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(LogisticRegression, "fit", fail)
+    _, tfidf = measure_baselines(splits.train, splits.test)
+    assert (tfidf.metrics, tfidf.problem) == (None, problem)
+
+
+def test_a_label_unknown_to_the_baselines_is_an_error(splits: Splits) -> None:
+    with pytest.raises(DataError, match="'weather'"):
+        baselines(splits.train, splits.test.assign(label="weather"))
 
 
 def test_a_label_that_the_model_does_not_know(splits: Splits, small: Configuration) -> None:

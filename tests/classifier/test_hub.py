@@ -121,6 +121,18 @@ def test_the_card_is_written_from_the_results(folder: Path, facts: ModelFacts) -
     assert "the first 10,000 words" in text
 
 
+def test_the_card_says_which_baseline_could_not_be_fitted(
+    classifier: TextClassifier, facts: ModelFacts
+) -> None:
+    assert facts.baselines is not None
+    table = facts.baselines.copy()
+    table.loc["TF-IDF + logistic regression"] = np.nan
+    model = HubClassifier.of(classifier, dataclasses.replace(facts, baselines=table))
+    text = str(model.generate_model_card())
+    assert "| TF-IDF + logistic regression | could not be fitted | | |" in text
+    assert "nan" not in text
+
+
 def test_the_program_on_the_card_runs(folder: Path) -> None:
     text = (folder / "README.md").read_text()
     program = text.split("```python\n")[1].split("```")[0]
