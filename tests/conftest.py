@@ -19,11 +19,11 @@ torch.set_num_threads(1)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# `make test` tries the same 200 examples every time, so that it fails only when the code changes.
+# `make test` tries the same 50 examples every time, so that it fails only when the code changes.
 # HYPOTHESIS_PROFILE=nightly looks for new ones.
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
-    "default", max_examples=200, deadline=None, derandomize=True, suppress_health_check=_QUIET
+    "default", max_examples=50, deadline=None, derandomize=True, suppress_health_check=_QUIET
 )
 settings.register_profile(
     "nightly", max_examples=10_000, deadline=None, suppress_health_check=_QUIET

@@ -54,7 +54,7 @@ CANNOT_APPLY = {
 
 
 @parametrize_with_checks(
-    [over_numbers(NewsClassifier)(**TINY)],
+    [over_numbers(NewsClassifier)(**(TINY | {"batch_size": 32}))],
     expected_failed_checks=lambda _: CANNOT_APPLY,
     xfail_strict=True,
 )

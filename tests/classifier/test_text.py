@@ -61,8 +61,10 @@ def test_tokens_are_those_of_a_regular_expression(text: str) -> None:
 
 @pytest.mark.slow
 def test_every_character_has_its_place() -> None:
-    """All of Unicode, a character between two letters at a time."""
+    """All assigned characters of Unicode, and a sample of the rest, each between two letters."""
     for code in range(0x110000):
+        if unicodedata.category(chr(code)) in ("Cn", "Co", "Cs") and code % 97:
+            continue
         if not 0xD800 <= code < 0xE000:
             text = unicodedata.normalize("NFKC", f"x{chr(code)}y").lower()
             assert clean(f"x{chr(code)}y").split() == TOKEN.findall(text)

@@ -13,7 +13,7 @@ WORDS = [*COMMON, *(word for words in TOPICS.values() for word in words)]
 BINS = [f"c{column}{kind}{bin_}" for column in range(12) for kind in "bq" for bin_ in range(16)]
 
 
-def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
+def save_tiny_bert(folder: Path, seed: int = 0, layers: int = 3) -> Path:
     """Write a random BERT and its tokenizer as transformers does."""
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = [*SPECIAL, *WORDS, *BINS]
@@ -24,7 +24,7 @@ def save_tiny_bert(folder: Path, seed: int = 0) -> Path:
         configuration = BertConfig(
             vocab_size=len(vocabulary),
             hidden_size=32,
-            num_hidden_layers=3,
+            num_hidden_layers=layers,
             num_attention_heads=2,
             intermediate_size=32,
             max_position_embeddings=64,

@@ -56,7 +56,7 @@ def fitted(texts: pd.DataFrame, tiny_bert: Path) -> TransformerClassifier:
 @pytest.fixture(scope="session")
 def _bert_in_the_working_folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("checks")
-    save_tiny_bert(folder / "bert")
+    save_tiny_bert(folder / "bert", layers=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield
@@ -66,7 +66,7 @@ def _bert_in_the_working_folder(tmp_path_factory: pytest.TempPathFactory) -> Any
 @parametrize_with_checks(
     [
         over_numbers(TransformerClassifier)(
-            method="full", pretrained="bert", **(TINY | {"epochs": 10})
+            method="full", pretrained="bert", **(TINY | {"epochs": 8, "batch_size": 32})
         )
     ],
     expected_failed_checks=lambda _: CANNOT_APPLY,

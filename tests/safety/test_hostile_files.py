@@ -75,9 +75,9 @@ def dictionary_bomb(path: Path) -> None:
 
 def lying_bomb(path: Path) -> None:
     """The same, and the file says that it holds one byte."""
-    bomb(path)
-    content = path.read_bytes()
-    size = parquet.read_metadata(path).row_group(0).total_byte_size
+    honest = path.with_name("bomb.parquet")  # it takes seconds to write
+    content = honest.read_bytes()
+    size = parquet.read_metadata(honest).row_group(0).total_byte_size
     encoded = varint(size)
     assert content.count(encoded) >= 1
     path.write_bytes(content.replace(encoded, b"\x82" + b"\x80" * (len(encoded) - 2) + b"\0"))
@@ -133,7 +133,7 @@ TABLES: dict[str, tuple[Callable[[Path], object], str]] = {
         "line 1: not a proper table: a row of more than",
     ),
     "quote-never-closed.csv": (
-        lambda path: path.write_bytes(b'text,label\na,b\n"c,d\n' + b"line\n" * 10_000_000),
+        lambda path: path.write_bytes(b'text,label\na,b\n"c,d\n' + b"line\n" * 2_500_000),
         "line 3: not a proper table: a row of more than",
     ),
     "open-quote.csv": (
@@ -411,6 +411,16 @@ MODELS: dict[str, tuple[Callable[[Model], object], str]] = {
     ),
 }
 
+# Those that take seconds to read are read once, under the limit of memory.
+EXPENSIVE = {
+    "dictionary-bomb.parquet",
+    "json-wide",
+    "lying-bomb.parquet",
+    "quote-never-closed.csv",
+    "vocabulary-huge",
+    "wide.jsonl",
+}
+
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -450,7 +460,7 @@ def test_a_hostile_file_is_refused(name: str, outcomes: dict[str, dict[str, Any]
     assert outcomes[name]["seconds"] < 20
 
 
-@pytest.mark.parametrize("name", [*TABLES, *MODELS])
+@pytest.mark.parametrize("name", [name for name in [*TABLES, *MODELS] if name not in EXPENSIVE])
 def test_it_is_refused_in_this_process_too(
     name: str, hostile: Path, outcomes: dict[str, dict[str, Any]]
 ) -> None:
