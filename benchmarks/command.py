@@ -1,17 +1,45 @@
 """The command line that most benchmarks share: measure all or some, print, and record if asked."""
 
 import argparse
+import math
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from scipy import stats
 
 from companion import ledger
 
-__all__ = ["Measured", "run"]
+__all__ = ["Measured", "mean_with_tolerance", "run"]
 
 Measured = dict[str, tuple[float, float]]  # value and tolerance by name
+_FALSE_ALARMS = 1e-4  # the share of means that lie outside their tolerance by chance
 _UNITS = {".seconds": "s", ".milliseconds": "ms"}
+
+
+def mean_with_tolerance(values: Sequence[float], *, resolution: float) -> tuple[float, float]:
+    """Compute the mean over seeds, and how far the same mean may lie from it elsewhere.
+
+    Training is chaotic: another processor gives another run, as another seed does. So the tolerance
+    follows from the spread over the seeds, by Student's t for the difference of two such means.
+
+    Args:
+        values: The measurement with each seed, at least five.
+        resolution: The smallest step of one measurement, such as one document of the test set; the
+            tolerance is at least that.
+
+    Returns:
+        The mean and the tolerance.
+
+    Raises:
+        ValueError: If there are fewer than five values.
+    """
+    if len(values) < 5:
+        raise ValueError(f"{len(values)} values say little about their spread; measure at least 5")
+    quantile = float(stats.t.ppf(1 - _FALSE_ALARMS / 2, len(values) - 1))
+    spread = statistics.stdev(values) * math.sqrt(2 / len(values))
+    return statistics.fmean(values), max(quantile * spread, resolution)
 
 
 def run(

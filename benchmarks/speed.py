@@ -56,6 +56,8 @@ COMMAND = "python -m benchmarks.speed --record"
 ARTICLE = dataclasses.replace(
     CONFIGURATIONS["article"], epochs=1, minimum_count=1, maximum_words=1000, training_words=1000
 )
+# The ends of the names of what depends on the instructions of the processor: shown, not compared.
+OF_THE_PROCESSOR = ("listing_limit", "peak_share")
 # How far a ratio may lie from the recorded one on another processor.
 TOLERANCES = {
     "speed.loop.listing": 0.7,
