@@ -4,7 +4,7 @@ BIN := .venv/bin
 HTML := _build/html
 UNIT_TESTS := tests companion --doctest-modules --ignore tests/book --ignore tests/test_recorded.py
 
-# One thread a process: two threads on two busy cores are slower than one, and with one, runs agree to the bit.
+# What else fixes the numbers is in book/_tools/processor.py.
 export OMP_NUM_THREADS := 1
 export PYTHONHASHSEED := 0
 export HF_HUB_OFFLINE := 1

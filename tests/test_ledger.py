@@ -218,3 +218,37 @@ def test_the_ledger_of_the_book_is_readable() -> None:
         assert result.command, f"{result.name} has no command to measure it again"
         assert result.date, f"{result.name} has no date"
         assert result.device, f"{result.name} has no device"
+
+
+def test_outside_the_tests_a_difference_is_a_note(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader on another processor reads on."""
+    monkeypatch.delenv(ledger.STRICT)
+    ledger.check("toy.accuracy", 0.5)
+    note, line = capsys.readouterr().out.splitlines()
+    assert note.startswith("Note: toy.accuracy is 0.5 here")
+    assert line == "toy.accuracy = 0.962 (recorded, ±0.02)"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "tolerance", "unit", "compared"),
+    [
+        ("toy.share", 0.5, 0.1, "", True),
+        ("toy.zero", 0.0, 0.1, "", True),
+        ("toy.exact", 3.0, 0.0, "", True),
+        ("toy.wide", 0.5, 0.5, "", False),
+        ("toy.seconds", 8.0, 1.0, "", False),
+        ("toy.wait", 8.0, 1.0, "ms", False),
+    ],
+)
+def test_what_cannot_fail_is_not_compared(
+    folder: Path, name: str, value: float, tolerance: float, unit: str, compared: bool
+) -> None:
+    result = ledger.record(name, value, tolerance=tolerance, unit=unit)
+    assert result.is_compared == compared
+    if compared:
+        with pytest.raises(LedgerError):
+            ledger.check(name, value + 2 * tolerance + 1)
+    else:
+        ledger.check(name, value + 2 * tolerance + 1)

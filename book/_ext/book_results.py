@@ -106,7 +106,9 @@ def row(result: Result) -> nodes.row:
     cells = [
         nodes.literal("", result.name),
         nodes.Text(
-            f"{result.text} ± {result.tolerance:g}"
+            f"{result.text} (not compared)"
+            if not result.is_compared
+            else f"{result.text} ± {result.tolerance:g}"
             if result.tolerance
             else f"{result.text} (exact)"
         ),

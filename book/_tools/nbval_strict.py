@@ -13,11 +13,11 @@ On top of nbval it
 import base64
 import functools
 import io
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import processor
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 from notebook_checks import RAISES, SKIPS, problems, tags
@@ -133,8 +133,7 @@ def _with_history(execute: Any, code: str, **options: Any) -> Any:
 def pytest_configure(config: pytest.Config) -> None:
     """Give kernels the environment in which the notebooks were executed."""
     if config.option.nbval:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        os.environ["PYTHONHASHSEED"] = "0"
+        processor.pin()
 
 
 @pytest.hookimpl(hookwrapper=True)

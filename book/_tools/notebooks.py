@@ -16,7 +16,6 @@ import argparse
 import ast
 import hashlib
 import json
-import os
 import re
 import sys
 import time
@@ -33,6 +32,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from companion.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
+import processor
 from notebook_checks import problems
 
 CELL_TIMEOUT = 600
@@ -441,7 +441,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--root", type=Path, default=Path(__file__).resolve().parents[2], help=argparse.SUPPRESS
     )
     options = parser.parse_args(arguments)
-    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    processor.pin()
     if options.check:
         lines = differences(options.root)
         print("\n".join(lines) or "every notebook equals its text")

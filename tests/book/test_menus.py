@@ -22,7 +22,7 @@ class Phone:
         self.tab = browser.new_page(viewport=size, has_touch=way == "touch")
         self.address, self.way = address, way
         self.faults: list[str] = []
-        self.tab.set_default_timeout(5000)
+        self.tab.set_default_navigation_timeout(60_000)
         self.tab.on("pageerror", lambda seen: self.faults.append(str(seen)))
         self.tab.goto(address, wait_until="load")
 
@@ -161,9 +161,9 @@ def test_a_menu_that_does_not_open_is_found(server: str, browser: Any, html: Pat
     bad = re.sub(r'(<header id="pst-header"[^>]*>)', rf"\1{hidden}", page)
     assert bad != page
     phone = Phone(browser, f"{server}/{PAGE}", "mouse")
-    phone.tab.set_default_timeout(1000)
     phone.tab.route(f"**/{PAGE}", lambda route: route.fulfill(body=bad, content_type="text/html"))
     phone.tab.goto(phone.address, wait_until="load")
+    phone.tab.set_default_timeout(1000)
     for kind in (MENU, CONTENTS):
         with pytest.raises(Exception, match="Timeout"):
             phone.open(kind)
