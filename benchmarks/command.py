@@ -5,17 +5,32 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from scipy import stats
 
 from companion import ledger
 
-__all__ = ["Measured", "mean_with_tolerance", "run"]
+__all__ = ["Measured", "Table", "mean_with_tolerance", "run"]
 
 Measured = dict[str, tuple[float, float]]  # value and tolerance by name
 _FALSE_ALARMS = 1e-4  # the share of means that lie outside their tolerance by chance
 _UNITS = {".seconds": "s", ".milliseconds": "ms"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A group whose runs are recorded whole, so that a page can draw them without training.
+
+    Attributes:
+        measure: Does the work; a row per run.
+        summarise: Computes the recorded numbers from the rows: value and tolerance by name.
+    """
+
+    measure: Callable[[], pd.DataFrame]
+    summarise: Callable[[pd.DataFrame], Measured]
 
 
 def mean_with_tolerance(values: Sequence[float], *, resolution: float) -> tuple[float, float]:
@@ -45,7 +60,7 @@ def mean_with_tolerance(values: Sequence[float], *, resolution: float) -> tuple[
 def run(
     description: str | None,
     command: str,
-    groups: Mapping[str, Callable[[], Measured]],
+    groups: Mapping[str, Callable[[], Measured] | Table],
     *,
     prefix: str = "",
     seed: int | None = None,
@@ -56,7 +71,8 @@ def run(
     Args:
         description: What ``--help`` says.
         command: What the records name to measure them again.
-        groups: What may be measured alone, by name.
+        groups: What may be measured alone, by name; the name of a :class:`Table` is that of its
+            file.
         prefix: What every name begins with in the ledger.
         seed: The seed that the records name, where there is one.
         arguments: What was typed; those of the process if None.
@@ -71,7 +87,18 @@ def run(
     torch.set_num_threads(1)
     for group in options.groups or groups:
         start = time.process_time()
-        for name, (value, tolerance) in groups[group]().items():
+        chosen = groups[group]
+        if isinstance(chosen, Table):
+            rows = chosen.measure()
+            if options.record:
+                ledger.record_table(
+                    group, rows, command=f"{command.split(' --')[0]} {group} --record"
+                )
+                rows = ledger.table(group)  # with the digits that are kept
+            found = chosen.summarise(rows)
+        else:
+            found = chosen()
+        for name, (value, tolerance) in found.items():
             print(f"{prefix}{name} = {value:.4f} ± {tolerance:.3g}", flush=True)
             if options.record:
                 unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")

@@ -1,15 +1,17 @@
 """Measure what the chapter on large models prints: ``python -m benchmarks.concepts``.
 
 With ``--record`` the values go into the ledger. It takes about two minutes on one core. The
-notebooks of the chapter measure every value again.
+notebooks of the chapter measure most values again; the tables they draw are measured here alone.
 """
 
-from functools import partial
+import functools
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
-from benchmarks.command import Measured, run
+from benchmarks.command import Measured, Table, run
 from companion.classifier.batches import pad
 from companion.classifier.corpus import Splits, load_corpus, split_corpus
 from companion.classifier.text import Vocabulary, tokenize
@@ -87,38 +89,80 @@ def measure_explanation(splits: Splits) -> Measured:
     }
 
 
-def measure_scale(splits: Splits) -> Measured:
-    """The power law and the sweep of learning rates."""
-    train, test = characters(splits)
-    runs = scaling_runs(train, test)
+def scaling() -> pd.DataFrame:
+    """Train the decoder in four sizes, three times each."""
+    return scaling_runs(*characters(news()))
+
+
+def summarise_scaling(runs: pd.DataFrame) -> Measured:
+    """The loss of each size, the power law, and what the smaller sizes predict for the largest."""
     law = fit_power_law(runs["parameters"].tolist(), runs["loss"].tolist())
     loss = runs.groupby("width")["loss"].mean()
     small, large = runs[runs["width"] < 64], runs[runs["width"] == 64]
     small_law = fit_power_law(small["parameters"].tolist(), small["loss"].tolist())
-    values = {f"concepts.scaling.loss_{width}": (loss[width], 0.05) for width in loss.index}
+    values = {f"concepts.scaling.loss_{width}": (float(loss[width]), 0.05) for width in loss.index}
     values["concepts.scaling.exponent"] = (law.exponent, 0.02)
     predicted = small_law(float(large["parameters"].iloc[0]))
-    values["concepts.scaling.predicted_64"] = (predicted, 0.05)
-    rates = learning_rate_runs(train, test).groupby("learning_rate")["loss"].mean()
-    values["concepts.rates.best"] = (rates.min(), 0.06)
-    values["concepts.rates.smallest"] = (rates.iloc[0], 0.03)
-    return values
+    return values | {"concepts.scaling.predicted_64": (predicted, 0.05)}
+
+
+def rates() -> pd.DataFrame:
+    """Train the decoder with five learning rates."""
+    return learning_rate_runs(*characters(news()))
+
+
+def summarise_rates(runs: pd.DataFrame) -> Measured:
+    """The lowest loss, and that of the smallest rate."""
+    means = runs.groupby("learning_rate")["loss"].mean()
+    return {
+        "concepts.rates.best": (float(means.min()), 0.06),
+        "concepts.rates.smallest": (float(means.iloc[0]), 0.03),
+    }
+
+
+def few_labels() -> pd.DataFrame:
+    """Train on few headlines, with and without pretraining."""
+    return few_label_runs(news())
+
+
+def summarise_few_labels(runs: pd.DataFrame) -> Measured:
+    """The mean accuracy of each model with each number of labels."""
+    means = runs.groupby(["model", "labels"])["accuracy"].mean()
+    return {
+        f"concepts.headlines.{name}.{labels}": (float(means[model, labels]), 0.012)
+        for model, name in (("MiniLM", "minilm"), ("TF-IDF", "tfidf"))
+        for labels in means[model].index
+    }
+
+
+def wrong_labels() -> pd.DataFrame:
+    """Train on articles of which a share have a wrong label."""
+    return noise_runs(news())
+
+
+def summarise_wrong_labels(runs: pd.DataFrame) -> Measured:
+    """The mean accuracy at each share."""
+    means = runs.groupby("share")["accuracy"].mean()
+    return {
+        f"concepts.noise.{100 * float(str(share)):.0f}": (float(mean), 0.015)
+        for share, mean in means.items()
+    }
+
+
+@functools.cache
+def news() -> Splits:
+    """The BBC news, always split in the same way."""
+    return split_corpus(load_corpus("bbc"))
 
 
 def measure_data(splits: Splits) -> Measured:
-    """Few labels, other texts, wrong labels, and rules."""
+    """Other texts, typing errors, and rules."""
     values = {}
-    few = few_label_runs(splits).pivot_table("accuracy", index="labels", columns="model")
-    for labels, row in few.iterrows():
-        values[f"concepts.headlines.minilm.{labels}"] = (row["MiniLM"], 0.012)
-        values[f"concepts.headlines.tfidf.{labels}"] = (row["TF-IDF"], 0.012)
     for trained, row in shift_runs(splits).iterrows():
         for tested, accuracy in row.items():
             values[f"concepts.shift.{trained}.{tested}"] = (accuracy, 0.006)
-    for name, runs in [("typos", typo_runs(splits)), ("noise", noise_runs(splits))]:
-        for share, part in runs.groupby("share"):
-            percent = 100 * float(str(share))
-            values[f"concepts.{name}.{percent:.0f}"] = (part["accuracy"].mean(), 0.015)
+    for share, part in typo_runs(splits).groupby("share"):
+        values[f"concepts.typos.{100 * float(str(share)):.0f}"] = (part["accuracy"].mean(), 0.015)
     rules = np.array(KeywordRules(NEWS_WORDS, "sports").predict(splits.test["text"].tolist()))
     values["concepts.rules.test_accuracy"] = (float((rules == splits.test["label"]).mean()), 0.001)
     draws = [draw_per_class(splits.train, 20, seed) for seed in range(5)]
@@ -133,16 +177,22 @@ def measure_data(splits: Splits) -> Measured:
 MEASUREMENTS = {
     "language": measure_language,
     "explanation": measure_explanation,
-    "scale": measure_scale,
     "data": measure_data,
+}
+TABLES = {
+    "concepts.scaling": Table(scaling, summarise_scaling),
+    "concepts.rates": Table(rates, summarise_rates),
+    "concepts.few_labels": Table(few_labels, summarise_few_labels),
+    "concepts.wrong_labels": Table(wrong_labels, summarise_wrong_labels),
 }
 
 
 def main() -> None:
     """Measure all or some, print, and record if asked to."""
-    splits = split_corpus(load_corpus("bbc"))
-    groups = {name: partial(measure, splits) for name, measure in MEASUREMENTS.items()}
-    run(__doc__, COMMAND, groups)
+    groups: dict[str, Any] = {
+        name: functools.partial(measure, news()) for name, measure in MEASUREMENTS.items()
+    }
+    run(__doc__, COMMAND, groups | TABLES)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from transformers import BertModel
 
+from benchmarks.command import Table
 from companion import ledger
 from companion.classifier.corpus import Splits, load_corpus, split_corpus
 from companion.classifier.estimator import NewsClassifier
@@ -41,6 +42,7 @@ LENGTH = 48
 EPOCHS = {"20": 3, "100": 2, "all": 1}
 COMMAND = "python -m benchmarks.finetuning --record"
 CURVES_COMMAND = "python -m benchmarks.finetuning --curves --record"
+ADAPTATIONS_COMMAND = "python -m benchmarks.finetuning --adaptations --record"
 SLOW_COMMAND = "python -m benchmarks.finetuning --slow --record"
 METHODS: dict[str, Callable[[str, int], Any]] = {
     "tfidf": lambda size, seed: tfidf_baseline(seed),
@@ -149,15 +151,34 @@ def results(method: str, size: str, seed: int) -> dict[str, tuple[float, float]]
     return found
 
 
+def adaptations() -> pd.DataFrame:
+    """Fine-tune in each of the ways of the notebook: both tasks after each epoch."""
+    tasks = curves.prepare_tasks(splits(), load_pretrained())
+    histories = {
+        way: curves.adapt(tasks, method, rate, reinitialise_layers=fresh)
+        for way, (method, rate, fresh) in WAYS.items()
+    }
+    return pd.concat(histories, names=["way", "epoch"]).reset_index().fillna(0.0)
+
+
+def summarise_adaptations(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Both tasks after the last epoch."""
+    found = {}
+    for way, history in rows.groupby("way"):
+        last = history.iloc[-1]
+        found[f"finetuning.curves.{way}.new_task"] = (float(last["new_task"]), 0.05)
+        found[f"finetuning.curves.{way}.old_task"] = (float(last["old_task"]), 0.08)
+    return found
+
+
+TABLES = {"finetuning.adaptations": Table(adaptations, summarise_adaptations)}
+
+
 def measure_curves() -> dict[str, tuple[float, float]]:
-    """Fine-tune in each of the ways of the notebook: both tasks after the last epoch."""
+    """What the notebook of the chapter measures again."""
     tasks = curves.prepare_tasks(splits(), load_pretrained())
     before = curves.scores(curves.untrained(tasks), tasks)
     found = {"finetuning.curves.before.old_task": (before["old_task"], 0.02)}
-    for way, (method, rate, fresh) in WAYS.items():
-        last = curves.adapt(tasks, method, rate, reinitialise_layers=fresh).iloc[-1]
-        found[f"finetuning.curves.{way}.new_task"] = (float(last["new_task"]), 0.05)
-        found[f"finetuning.curves.{way}.old_task"] = (float(last["old_task"]), 0.08)
     return found | measure_damage() | measure_tokenizers() | measure_headlines()
 
 
@@ -264,12 +285,19 @@ def main() -> None:
         "--record", action="store_true", help="write the values into book/results/finetuning.json"
     )
     parser.add_argument("--curves", action="store_true", help="measure the notebook's curves")
+    parser.add_argument("--adaptations", action="store_true", help="fine-tune in seven ways")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     command = COMMAND
     groups: Iterable[tuple[int, dict[str, tuple[float, float]]]]
     if arguments.curves:
         command, groups = CURVES_COMMAND, [(0, measure_curves())]
+    elif arguments.adaptations:
+        rows = adaptations()
+        if arguments.record:
+            ledger.record_table("finetuning.adaptations", rows, command=ADAPTATIONS_COMMAND)
+            rows = ledger.table("finetuning.adaptations")
+        command, groups = ADAPTATIONS_COMMAND, [(0, summarise_adaptations(rows))]
     elif arguments.slow:
         command, groups = SLOW_COMMAND, ((cell[2], results(*cell)) for cell in SLOW)
     else:

@@ -18,15 +18,29 @@ import re
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from companion.errors import LedgerError, OutputError
 from companion.files import write_atomically
 from companion.reproducibility import hardware, versions
 
-__all__ = ["Result", "check", "load", "record", "recorded", "results_folder"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "STRICT",
+    "Result",
+    "check",
+    "load",
+    "record",
+    "record_table",
+    "recorded",
+    "results_folder",
+    "table",
+]
 
 STRICT = "COMPANION_STRICT"  # the environment variable that the tests set
+_TABLES, _DIGITS = "tables", 6  # their folder inside the ledger, and the significant digits kept
 _TIME_UNITS = frozenset({"s", "ms", "seconds", "milliseconds", "CPU-seconds"})
 _TIME_NAMES = ("seconds", "milliseconds", "_ms")
 NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
@@ -229,6 +243,90 @@ def record(
     kept = {old.name: old for old in _read(path)} if path.exists() else {}
     _write(path, sorted((kept | {name: result}).values(), key=lambda each: each.name))
     return result
+
+
+def table(name: str, folder: Path | None = None) -> "pd.DataFrame":
+    """Read a recorded table: the runs behind a figure, measured where training takes minutes.
+
+    Args:
+        name: Its name, as ``concepts.scaling``.
+        folder: The folder of the ledger; that of :func:`results_folder` if None.
+
+    Returns:
+        The rows as they were measured, floats with six significant digits.
+
+    Raises:
+        LedgerError: If there is no such table, or its file is damaged.
+    """
+    import pandas as pd
+
+    tables = (folder or results_folder()) / _TABLES
+    path = tables / f"{name}.json"
+    if not path.is_file():
+        known = sorted(each.stem for each in tables.glob("*.json"))
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise LedgerError(f"no table {name} is recorded in {tables}{hint}")
+    try:
+        return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["columns"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LedgerError(f"{path}: {error}; restore the file from version control") from error
+
+
+def record_table(
+    name: str,
+    rows: "pd.DataFrame",
+    *,
+    command: str,
+    device: str | None = None,
+    folder: Path | None = None,
+) -> Path:
+    """Write a table into the ledger, in place of an earlier one of the same name.
+
+    Args:
+        name: Lower-case words joined by dots.
+        rows: Numbers and texts, one row per run; the index is not kept.
+        command: What to run to measure it again.
+        device: As for :func:`record`.
+        folder: The folder to write to; the ledger of :func:`results_folder` if None.
+
+    Returns:
+        The file.
+
+    Raises:
+        LedgerError: If the name has another form, or a number is not finite.
+        OutputError: If the file cannot be written.
+    """
+    if not NAME.fullmatch(name):
+        raise LedgerError(f"{name!r}: write lower-case words joined by dots, topic first")
+    columns = {
+        str(column): [_rounded(f"{name}, {column}", value) for value in values.tolist()]
+        for column, values in rows.items()
+    }
+    about = {"name": name, "command": command, "device": hardware(device), "versions": versions()}
+    about["date"] = datetime.now(UTC).date().isoformat()
+    parts = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in about.items()]
+    lines = [
+        f"    {json.dumps(column, ensure_ascii=False)}: {json.dumps(values, ensure_ascii=False)}"
+        for column, values in columns.items()
+    ]
+    body = ",\n".join([*parts, '  "columns": {\n' + ",\n".join(lines) + "\n  }"])
+    path = (folder or results_folder()) / _TABLES / f"{name}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: cannot be made ({error.strerror})") from error
+    write_atomically(path, f"{{\n{body}\n}}\n".encode())
+    return path
+
+
+def _rounded(place: str, value: Any) -> Any:
+    """Round a float, also inside of lists; anything else stays."""
+    if isinstance(value, list | tuple):
+        return [_rounded(place, each) for each in value]
+    if isinstance(value, float):
+        return float(f"{_finite(place, value):.{_DIGITS}g}")
+    return value
 
 
 def _find(name: str) -> Result:

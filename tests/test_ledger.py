@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from companion import ledger
@@ -252,3 +253,25 @@ def test_what_cannot_fail_is_not_compared(
             ledger.check(name, value + 2 * tolerance + 1)
     else:
         ledger.check(name, value + 2 * tolerance + 1)
+
+
+def test_a_table_comes_back_as_it_was_written(folder: Path) -> None:
+    rows = pd.DataFrame({"name": ["a", "ü"], "loss": [1.23456789, 2.0], "pixels": [[1, 2], [3]]})
+    path = ledger.record_table("toy.runs", rows, command="make toy")
+    found = ledger.table("toy.runs")
+    assert found["loss"].tolist() == [1.23457, 2.0]
+    assert found[["name", "pixels"]].to_dict() == rows[["name", "pixels"]].to_dict()
+    assert json.loads(path.read_text())["command"] == "make toy"
+
+
+def test_a_table_that_is_missing_damaged_or_wrong_is_refused(folder: Path) -> None:
+    ledger.record_table("toy.runs", pd.DataFrame({"loss": [1.0]}), command="")
+    with pytest.raises(LedgerError, match=r"no table toy\.run is recorded.*did you mean toy\.runs"):
+        ledger.table("toy.run")
+    (folder / "tables" / "toy.runs.json").write_text("{")
+    with pytest.raises(LedgerError, match="restore the file"):
+        ledger.table("toy.runs")
+    with pytest.raises(LedgerError, match="not a finite number"):
+        ledger.record_table("toy.runs", pd.DataFrame({"loss": [math.nan]}), command="")
+    with pytest.raises(LedgerError, match="joined by dots"):
+        ledger.record_table("Runs", pd.DataFrame(), command="")

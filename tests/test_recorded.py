@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from benchmarks import (
     bbc,
+    concepts,
     finetuning,
     gpu,
     language,
@@ -32,6 +33,7 @@ from benchmarks import (
     speed,
     ways,
 )
+from benchmarks.command import Table
 from benchmarks.fingerprint import fingerprint
 from companion import ledger
 from companion.classifier.device import multiplies_bfloat16
@@ -55,6 +57,14 @@ def digest(roots: tuple[str, ...], commands: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join([fingerprint(*roots), *records]).encode()).hexdigest()[:16]
 
 
+def digest_of_table(name: str, table: Table, roots: tuple[str, ...]) -> str:
+    """The digest of the code of a table, and of the table and the numbers computed from it."""
+    rows, records = ledger.table(name), ledger.load()
+    numbers = [f"{each} {records[each].value!r}" for each in table.summarise(rows)]
+    text = "\n".join([fingerprint(*roots), rows.to_json(), *numbers])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def read(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
@@ -75,9 +85,10 @@ def measured_again(
     commands: tuple[str, ...],
     *,
     is_cheap: bool = False,
+    now: str = "",
 ) -> None:
     """Measure a group, unless it is as it was when it last agreed with its records."""
-    now = digest(roots, commands)
+    now = now or digest(roots, commands)
     if VERIFY:
         if read(Path(VERIFY)).get(group) == now:
             pytest.skip("this run of `make verify` has measured it before it was stopped")
@@ -114,6 +125,33 @@ def test_a_changed_record_or_changed_code_is_measured_again(
 def compare(found: dict[str, tuple[float, float]]) -> None:
     for name, (value, _) in found.items():
         ledger.check(name, value)
+
+
+TABLES: dict[str, Table] = concepts.TABLES | finetuning.TABLES
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_numbers_of_a_table_are_those_that_are_recorded(name: str) -> None:
+    """So neither a table nor a number can be changed alone."""
+    records = ledger.load()
+    for number, (value, tolerance) in TABLES[name].summarise(ledger.table(name)).items():
+        assert records[number].value == pytest.approx(value, rel=1e-6, abs=1e-9), number
+        assert records[number].tolerance == pytest.approx(tolerance), number
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_measured_again(name: str) -> None:
+    table = TABLES[name]
+    roots = tuple(
+        f"{each.__module__}.{each.__qualname__}" for each in (table.measure, table.summarise)
+    )
+    measured_again(
+        name,
+        lambda: compare(table.summarise(table.measure())),
+        roots,
+        (),
+        now=digest_of_table(name, table, roots),
+    )
 
 
 def test_the_effects_of_the_bugs() -> None:
@@ -270,7 +308,7 @@ def test_nothing_is_recorded_that_is_not_measured_again() -> None:
     measured_here = {module.COMMAND for module in modules} | {language.LLM_COMMAND}
     slow = set(finetuning.SLOW)
     assert not slow & set(finetuning.REPEATED)
-    checked = set[str]()
+    checked = {each for name in TABLES for each in TABLES[name].summarise(ledger.table(name))}
     for path in (Path(__file__).parents[1] / "book").rglob("*.ipynb"):
         checked |= set(re.findall(r"([a-z0-9_.]+) = [^\n]*\(recorded, ±", path.read_text("utf-8")))
     unmeasured = [

@@ -177,7 +177,7 @@ def dependencies(root: Path, notebook: Any) -> list[Path]:
         waiting.add("companion.cli")
     files = set(_closure(root, waiting))
     if root / "companion" / "ledger.py" in files:
-        files |= set((root / "book" / "results").glob("*.json"))
+        files |= set((root / "book" / "results").rglob("*.json"))
     return sorted(files)
 
 
